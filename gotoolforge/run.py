@@ -1,0 +1,208 @@
+"""The one door to other programs. Commands are values; running them is done here and nowhere else.
+
+Short questions and `go build` itself go through `subprocess`, because the warm path of `build`
+may not pay the 60 ms that importing `sh` costs (measured; see BENCHMARKS.md). Long, logged work
+that builds toolchains goes through `sh`, in `run_logged`.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+
+from gotoolforge.errors import GotoolforgeError, InterruptedRunError, ToolchainError
+
+T = TypeVar("T")
+
+_TAIL_LINES = 30
+_GRACE_SECONDS = 2.0
+_alive: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+_stopping = threading.Event()
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run. `env` is laid over the caller's environment; None takes a variable away."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str | None] = {}
+    cwd: Path | None = None
+
+    def full_env(self) -> dict[str, str]:
+        """The whole environment that the program sees."""
+        merged = {**os.environ, **self.env}
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def __str__(self) -> str:
+        import shlex
+
+        words = [f"{name}={shlex.quote(value)}" for name, value in self.env.items() if value]
+        return " ".join([*words, shlex.join(self.argv)])
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program said: exit code (negative: killed by that signal), both streams as text."""
+
+    code: int
+    out: str
+    err: str
+
+
+def find_program(name: str) -> str | None:
+    """The absolute path of a program on PATH, or None."""
+    return shutil.which(name)
+
+
+def ask(command: Command) -> Answer:
+    """Run a short command to its end and keep what it says."""
+    child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = _until_end(child, child.communicate)
+    return Answer(
+        code=child.returncode,
+        out=out.decode(errors="replace"),
+        err=err.decode(errors="replace"),
+    )
+
+
+def stream(command: Command, on_line: Callable[[str], None]) -> int:
+    """Run a command, handing on each line that it prints (either stream) at once; its exit code."""
+    child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def pump() -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            on_line(line.decode(errors="replace").rstrip("\n"))
+        child.wait()
+
+    _until_end(child, pump)
+    return child.returncode
+
+
+def replace_process(command: Command) -> None:
+    """Become the command: signals, terminal and exit code are then its own. Does not return."""
+    if command.cwd:
+        os.chdir(command.cwd)
+    os.execvpe(command.argv[0], list(command.argv), command.full_env())  # noqa: S606
+
+
+def run_logged(command: Command, log: Path, what: str) -> None:
+    """Run a long command with both streams in the file `log` (appended).
+
+    Raises ToolchainError with the last lines of the log and its path if it fails.
+    """
+    import sh
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        sink.write(f"+ {command}\n".encode())
+        sink.flush()
+        try:
+            # sh's defaults are a pseudo-terminal, output kept in memory, and an error that shows
+            # the first 750 bytes; a log wants none of the three.
+            child = sh.Command(command.argv[0])(
+                *command.argv[1:],
+                _env=command.full_env(),
+                _cwd=str(command.cwd) if command.cwd else None,
+                _out=sink.fileno(),
+                _err=sink.fileno(),
+                _tty_out=False,
+                _no_out=True,
+                _no_err=True,
+                _bg=True,
+                _bg_exc=False,
+                _return_cmd=True,
+            )
+            try:
+                child.wait()
+            except (KeyboardInterrupt, InterruptedRunError):
+                child.kill_group()
+                raise
+        except sh.CommandNotFound as error:
+            missing = f"{what}: {command.argv[0]} is not on this machine"
+            raise ToolchainError(missing, hint="`gotoolforge doctor` names what to install") from error
+        except sh.ErrorReturnCode as error:
+            tail = last_lines(log)
+            failed = f"{what} failed with exit code {error.exit_code}:\n{tail}"
+            raise ToolchainError(failed, log=str(log)) from error
+
+
+def last_lines(log: Path, count: int = _TAIL_LINES) -> str:
+    """The last `count` lines of a log, where the reason usually stands."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+
+
+def stop_all() -> None:
+    """End every running child and its children: first politely, then for good."""
+    _stopping.set()
+    with _lock:
+        children = list(_alive)
+    for child in children:
+        _signal_group(child, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline and any(child.poll() is None for child in children):
+        time.sleep(0.02)
+    for child in children:
+        _signal_group(child, signal.SIGKILL)
+
+
+def _start(
+    command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]
+) -> subprocess.Popen[bytes]:
+    if _stopping.is_set():
+        what = "interrupted"
+        raise InterruptedRunError(what)
+    try:
+        # A process group of its own, so that an end reaches the compilers behind `go build` too.
+        child = subprocess.Popen(  # noqa: S603
+            command.argv,
+            env=command.full_env(),
+            cwd=command.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            process_group=0,
+        )
+    except OSError as error:
+        what = f"cannot run {command.argv[0]}: {error.strerror}"
+        raise GotoolforgeError(what, hint="is it installed, executable, and for this machine?") from error
+    with _lock:
+        _alive.add(child)
+    return child
+
+
+def _until_end(child: subprocess.Popen[bytes], work: Callable[[], T]) -> T:
+    try:
+        result = work()
+    except BaseException:
+        # It stays among the living, so that `stop_all` can end for good what ignores this.
+        _signal_group(child, signal.SIGTERM)
+        raise
+    with _lock:
+        _alive.discard(child)
+    return result
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def with_prefix(prefix: str, say: Callable[[str], None]) -> Callable[[str], None]:
+    """A line consumer that marks each line with where it comes from."""
+    return lambda line: say(f"{prefix}{line}")
+
+
+def quote(words: Sequence[str]) -> str:
+    """Words as a POSIX shell would read them back."""
+    import shlex
+
+    return shlex.join(words)

@@ -1,0 +1,116 @@
+"""The store: a folder for each digest, made whole or not at all.
+
+    toolchains/TARGET-FAMILY-DIGEST/   a toolchain with its manifest.json
+    downloads/SHA256-NAME              fetched files, known by their content
+    gocache/DIGEST/                    Go's build cache, one for each toolchain
+    zig/                               zig's own cache, shared by all targets
+    logs/                              what builds said
+    tmp/                               work in progress; swept when its owner is gone
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from gotoolforge import paths
+from gotoolforge.errors import StoreError
+
+_DIGEST_CHARS = 16
+
+
+def place(*parts: str) -> Path:
+    """A path inside the store; nothing is made."""
+    return paths.store_dir().joinpath(*parts)
+
+
+def digest_of(value: object) -> str:
+    """sha256 of the canonical JSON of a plain value, as hex."""
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's content, as hex; the file is read in pieces."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def short(digest: str) -> str:
+    """A digest as it stands in folder names."""
+    return digest[:_DIGEST_CHARS]
+
+
+def ensure_dir(path: Path) -> Path:
+    """`path` as a folder. Raises StoreError with the way out if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the store cannot be written: {path}: {error.strerror}"
+        hint = "set GOTOOLFORGE_CACHE to a folder that you can write to"
+        raise StoreError(what, hint=hint) from error
+    return path
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all. Raises OSError."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        scratch.write_bytes(content)
+        scratch.chmod(mode)
+        scratch.replace(path)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold the store-wide lock `name`; a second process waits for the first."""
+    # Imported here: only making things needs a lock, and the import costs 40 ms.
+    import filelock
+
+    folder = ensure_dir(place("locks"))
+    try:
+        with filelock.FileLock(folder / f"{name}.lock"):
+            yield
+    except PermissionError as error:
+        what = f"the store cannot be written: {folder}: {error.strerror}"
+        hint = "set GOTOOLFORGE_CACHE to a folder that you can write to"
+        raise StoreError(what, hint=hint) from error
+
+
+@contextmanager
+def scratch_dir(near: Path | None = None) -> Iterator[Path]:
+    """A temporary folder that is gone afterwards; `near` keeps it on that folder's file system."""
+    import tempfile
+
+    base = near if near is not None else ensure_dir(place("tmp"))
+    made = Path(tempfile.mkdtemp(prefix=f".gotoolforge-{os.getpid()}-", dir=base))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def publish(made: Path, final: Path) -> None:
+    """Rename a finished folder into place; if another process was first, its result stands."""
+    ensure_dir(final.parent)
+    try:
+        made.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+
+
+def sweep_scratch(folder: Path) -> None:
+    """Remove scratch folders in `folder` whose makers are no longer running."""
+    for left in folder.glob(".gotoolforge-*-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdigit() and not Path("/proc", owner).exists() and Path("/proc/self").exists():
+            with contextlib.suppress(OSError):
+                shutil.rmtree(left)

@@ -1,0 +1,30 @@
+"""TOML files to frozen values: the one loader behind every table in `recipes/`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gotoolforge.errors import RecipeError
+
+T = TypeVar("T")
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything that is read from a data file: frozen, and strict about its keys."""
+
+
+def load_table(path: Path, kind: type[T]) -> T:
+    """Read the TOML file `path` as a `kind`.
+
+    Raises RecipeError, naming the file and the key, if it cannot be read or does not fit.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(raw, kind)
+    except OSError as error:
+        what = f"{path}: cannot be read: {error.strerror}"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        what = f"{path}: {error}"
+    raise RecipeError(what, hint="correct that file; `git diff` shows what changed in it")
