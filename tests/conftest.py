@@ -1,0 +1,43 @@
+"""Flags that choose the real things, and a clean environment for every test."""
+
+import os
+
+import pytest
+
+FLAGS = {
+    "go": "tests that run a real Go and real compilers",
+    "network": "tests that download (Go modules, distribution sources)",
+    "emulation": "tests that run foreign programs under qemu-user",
+    "system": "tests that build musl around the machine's own GCC",
+    "container": "tests that build a Dockerfile with buildah (root)",
+    "packaging": "tests that build and install the wheel and the sdist",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for flag, what in FLAGS.items():
+        parser.addoption(f"--run-{flag}", action="store_true", help=what)
+    parser.addoption("--run-all", action="store_true", help="all of the above")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for flag, what in FLAGS.items():
+        config.addinivalue_line("markers", f"{flag}: {what}; needs --run-{flag}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for flag in FLAGS:
+            wanted = config.getoption("--run-all") or config.getoption(f"--run-{flag}")
+            if item.get_closest_marker(flag) and not wanted:
+                item.add_marker(pytest.mark.skip(reason=f"needs --run-{flag}"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("GOTOOLFORGE_", "CGO_", "PKG_CONFIG")) or name in {
+            "GOFLAGS", "GOOS", "GOARCH", "GOARM", "CC", "CXX", "AR",
+        }:  # fmt: skip
+            if name != "GOTOOLFORGE_CACHE":
+                monkeypatch.delenv(name)
