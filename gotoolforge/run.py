@@ -20,6 +20,7 @@ import msgspec
 from gotoolforge.errors import GotoolforgeError, InterruptedRunError, ToolchainError
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 _TAIL_LINES = 30
 _GRACE_SECONDS = 2.0
@@ -126,7 +127,8 @@ def run_logged(command: Command, log: Path, what: str) -> None:
                 raise
         except sh.CommandNotFound as error:
             missing = f"{what}: {command.argv[0]} is not on this machine"
-            raise ToolchainError(missing, hint="`gotoolforge doctor` names what to install") from error
+            hint = "`gotoolforge doctor` names what to install"
+            raise ToolchainError(missing, hint=hint) from error
         except sh.ErrorReturnCode as error:
             tail = last_lines(log)
             failed = f"{what} failed with exit code {error.exit_code}:\n{tail}"
@@ -171,7 +173,8 @@ def _start(
         )
     except OSError as error:
         what = f"cannot run {command.argv[0]}: {error.strerror}"
-        raise GotoolforgeError(what, hint="is it installed, executable, and for this machine?") from error
+        hint = "is it installed, executable, and for this machine?"
+        raise GotoolforgeError(what, hint=hint) from error
     with _lock:
         _alive.add(child)
     return child
@@ -196,9 +199,23 @@ def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> Non
         return
 
 
-def with_prefix(prefix: str, say: Callable[[str], None]) -> Callable[[str], None]:
-    """A line consumer that marks each line with where it comes from."""
-    return lambda line: say(f"{prefix}{line}")
+def side_by_side(items: tuple[Item, ...], work: Callable[[Item], T]) -> tuple[T, ...]:
+    """`work` on every item, two at a time, the results in order; the first error ends it."""
+    if len(items) == 1:
+        return (work(items[0]),)
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Two keep the cores busy while one links; each `go build` is parallel in itself.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return tuple(future.result() for future in futures)
+        except BaseException as error:
+            for future in futures:
+                future.cancel()
+            if not isinstance(error, Exception):
+                stop_all()
+            raise
 
 
 def quote(words: Sequence[str]) -> str:

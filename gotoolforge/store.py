@@ -1,11 +1,11 @@
 """The store: a folder for each digest, made whole or not at all.
 
-    toolchains/TARGET-FAMILY-DIGEST/   a toolchain with its manifest.json
-    downloads/SHA256-NAME              fetched files, known by their content
-    gocache/DIGEST/                    Go's build cache, one for each toolchain
-    zig/                               zig's own cache, shared by all targets
-    logs/                              what builds said
-    tmp/                               work in progress; swept when its owner is gone
+toolchains/TARGET-FAMILY-DIGEST/   a toolchain with its manifest.json
+downloads/SHA256-NAME              fetched files, known by their content
+gocache/DIGEST/                    Go's build cache, one for each toolchain
+zig/                               zig's own cache, shared by all targets
+logs/                              what builds said
+tmp/                               work in progress; swept when its owner is gone
 """
 
 import contextlib

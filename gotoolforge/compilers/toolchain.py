@@ -25,3 +25,13 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     cflags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
     fortran: Path | None = None
+
+
+def to_manifest(toolchain: Toolchain) -> bytes:
+    """The toolchain as the JSON of its manifest.json; paths as text."""
+    return msgspec.json.format(msgspec.json.encode(toolchain, enc_hook=str), indent=2) + b"\n"
+
+
+def from_manifest(content: bytes) -> Toolchain:
+    """The inverse of `to_manifest`. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(content, type=Toolchain, dec_hook=lambda kind, text: kind(text))

@@ -1,0 +1,177 @@
+"""The story of a build: plan, compile, verify, place. The order of events and nothing else."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gotoolforge import provenance, run, store, symptoms
+from gotoolforge.console import Console
+from gotoolforge.errors import BuildError, OutputError
+from gotoolforge.placement import Output, place_outputs
+from gotoolforge.plan import Plan, Request, go_words, make_plans
+from gotoolforge.policy import Policy, load_policy
+from gotoolforge.run import Command, side_by_side
+from gotoolforge.verify import FileReport, verify_file
+
+REJECTED = ".rejected"
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """One file that was made: where it lies (None: not kept), and what the verifier says of it."""
+
+    target: str
+    name: str
+    path: Path | None
+    sha256: str
+    size: int
+    report: FileReport
+    provenance: Path | None = None
+
+
+def build(request: Request, console: Console) -> tuple[Artifact, ...]:
+    """Build every target, verify every artifact, and put each where it belongs.
+
+    Raises BuildError if Go cannot compile it; a finding of the verifier is not an error here.
+    """
+    policy = load_policy(request.policy)
+    with console.step("plan") as told:
+        plans = make_plans(request, console)
+        told("; ".join(dict.fromkeys(f"plan: {plan.reason}" for plan in plans)))
+    outputs = place_outputs(request, plans)
+    jobs = tuple(zip(plans, outputs, strict=True))
+
+    def one(job: tuple[Plan, Output]) -> tuple[Artifact, ...]:
+        plan, output = job
+        said = console.labelled(plan.target.name) if len(jobs) > 1 else console
+        return _build_one(request, plan, output, policy, said)
+
+    return tuple(artifact for made in side_by_side(jobs, one) for artifact in made)
+
+
+def _build_one(
+    request: Request, plan: Plan, output: Output, policy: Policy, console: Console
+) -> tuple[Artifact, ...]:
+    with _stage(output) as stage:
+        _lend_former(output, stage)
+        where = f"{stage}{os.sep}" if plan.program.mains else None
+        compiler = f"{plan.toolchain.family} {plan.toolchain.version}" if plan.toolchain else ""
+        title = f"build {plan.target.name}" + (f" with {compiler}" if compiler else "")
+        with console.step(title, long=True):
+            _go_build(request, plan, where, console)
+        made = sorted(path for path in stage.iterdir() if path.is_file())
+        if request.flags.is_on("n"):
+            return ()
+        artifacts = tuple(_finish(request, plan, output, path, policy) for path in made)
+    digests = {a.path.name: a.sha256 for a in artifacts if a.path and a.report.passed}
+    if output.checksums and output.folder:
+        provenance.update_checksums(output.folder, digests)
+    return artifacts
+
+
+def _go_build(request: Request, plan: Plan, where: str | None, console: Console) -> None:
+    out = ("-o", where) if where else ()
+    argv = (*go_words(request, plan, "build"), *out, "--", *request.patterns)
+    command = Command(argv=argv, env=plan.environment(), cwd=request.cwd)
+    console.detail(f"+ {command}")
+    lines: list[str] = []
+
+    def heard(line: str) -> None:
+        lines.append(line)
+        console.line(line)
+
+    # The verifier's library takes 40 ms to import; Go's compilers need that time anyway.
+    warm = threading.Thread(target=_import_verifier, daemon=True)
+    warm.start()
+    code = run.stream(command, heard)
+    warm.join()
+    if code:
+        what = f"go build failed for {plan.target.name} (exit code {code}); its message is above"
+        known = symptoms.recognise("\n".join(lines))
+        hint = f"{known.meaning} {known.fix[0].upper()}{known.fix[1:]}." if known else ""
+        raise BuildError(what, hint=hint)
+
+
+def _finish(request: Request, plan: Plan, output: Output, made: Path, policy: Policy) -> Artifact:
+    final = output.files.get(made.name)
+    report = verify_file(made, policy=policy, target=plan.target, given=str(final or made.name))
+    digest, size = store.file_sha256(made), made.stat().st_size
+    if final is not None and not report.passed:
+        final = final.with_name(final.name + REJECTED)
+    beside = None
+    if final is not None:
+        facts = provenance.describe(made, digest, _facts(request, plan), report)
+        with _writing(final):
+            made.replace(final)
+            if request.provenance:
+                beside = final.with_name(final.name + provenance.SUFFIX)
+                provenance.write(beside, {**facts, "artifact": final.name} | {"size": size})
+    return Artifact(
+        target=plan.target.name,
+        name=made.name,
+        path=final,
+        sha256=digest,
+        size=size,
+        report=report,
+        provenance=beside,
+    )
+
+
+def _facts(request: Request, plan: Plan) -> dict[str, Any]:
+    tool = plan.toolchain
+    return {
+        "target": plan.target.name,
+        "platform": plan.target.platform,
+        "go": {"version": request.sdk.version, "origin": request.sdk.origin},
+        "toolchain": tool
+        and {"family": tool.family, "version": tool.version, "digest": tool.digest},
+        "reason": plan.reason,
+        "needs_c": msgspec.to_builtins(plan.program.needs),
+        "packages": [one.import_path for one in plan.program.mains],
+        "flags": list(plan.command.flags),
+        "env": {name: value for name, value in plan.command.env.items() if value is not None},
+    }
+
+
+@contextmanager
+def _stage(output: Output) -> Iterator[Path]:
+    if output.folder is None:
+        with store.scratch_dir() as scratch:
+            yield scratch
+        return
+    with _writing(output.folder):
+        output.folder.mkdir(parents=True, exist_ok=True)
+        store.sweep_scratch(output.folder)
+        staged = store.scratch_dir(near=output.folder)
+        scratch = staged.__enter__()
+    try:
+        yield scratch
+    finally:
+        staged.__exit__(None, None, None)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot write {path}: {error.strerror}"
+        raise OutputError(what, hint="name another output with -o, or free some space") from error
+
+
+def _lend_former(output: Output, stage: Path) -> None:
+    # Go links again unless it finds its former output, so a link to it makes warm builds quick.
+    # It replaces an output by remove and rename (cmd/go moveOrCopyFile), so the former one is safe.
+    for name, final in output.files.items():
+        with contextlib.suppress(OSError):
+            if final.is_file() and not final.is_symlink():
+                (stage / name).hardlink_to(final)
+
+
+def _import_verifier() -> None:
+    import elftools.elf.elffile  # noqa: F401

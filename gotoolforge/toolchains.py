@@ -1,0 +1,93 @@
+"""`gotoolforge toolchain`: what lies in the store, and taking in or removing one."""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gotoolforge import compilers, store
+from gotoolforge.console import Console, render_table
+from gotoolforge.errors import EXIT_OK, StoreError, ToolchainError
+from gotoolforge.target import find_target
+
+
+def run_verb(parsed: argparse.Namespace) -> int:
+    """list, path, import, remove."""
+    verbs = {"list": _list, "path": _path, "import": _import, "remove": _remove}
+    return verbs[parsed.verb](parsed)
+
+
+def installed() -> list[dict[str, Any]]:
+    """The manifests of all toolchains in the store, and the records of imported ones."""
+    found = []
+    folders = [
+        *store.place("toolchains").glob("*/manifest.json"),
+        *store.place("imported").glob("*.json"),
+    ]
+    for manifest in sorted(folders):
+        try:
+            found.append(msgspec.json.decode(manifest.read_bytes(), type=dict[str, Any]))
+        except (OSError, msgspec.DecodeError) as error:
+            what = f"{manifest}: not a toolchain's manifest: {error}"
+            raise StoreError(what, hint="remove that folder; it will be made again") from error
+    return found
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    rows = installed()
+    if parsed.json:
+        from gotoolforge import report
+
+        report.print_json({"toolchains": rows})
+        return EXIT_OK
+    table = [
+        (str(one["target"]), str(one["family"]), str(one["version"]), str(one["prefix"]))
+        for one in rows
+    ]
+    render_table(("TARGET", "FAMILY", "VERSION", "PREFIX"), table)
+    return EXIT_OK
+
+
+def _path(parsed: argparse.Namespace) -> int:
+    target = find_target(parsed.target)
+    family = compilers.choose_family(parsed.toolchain, None)
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    module = compilers.family_module(family)
+    print(module.ensure_toolchain(target, console, offline=parsed.offline).prefix)
+    return EXIT_OK
+
+
+def _import(parsed: argparse.Namespace) -> int:
+    from gotoolforge.compilers import imported
+
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    target = find_target(parsed.target) if parsed.target else None
+    toolchain = imported.import_prefix(Path(parsed.dir), target, console)
+    console.say(f"imported for {toolchain.target}; use it with --toolchain imported")
+    print(toolchain.prefix)
+    return EXIT_OK
+
+
+def _remove(parsed: argparse.Namespace) -> int:
+    target = find_target(parsed.target)
+    families = (parsed.toolchain,) if parsed.toolchain else compilers.FAMILIES
+    doomed: list[Path] = []
+    for family in families:
+        doomed += store.place("toolchains").glob(f"{target.name}-{family}-*")
+    if (
+        "imported" in families
+        and (record := store.place("imported", f"{target.name}.json")).is_file()
+    ):
+        doomed.append(record)
+    if not doomed:
+        what = f"no toolchain for {target.name} in the store"
+        raise ToolchainError(what, hint="`gotoolforge toolchain list` shows what there is")
+    for path in doomed:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        print(path)
+    return EXIT_OK
