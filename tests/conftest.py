@@ -35,9 +35,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefixes = ("GOTOOLFORGE_", "CGO_", "PKG_CONFIG")
+    names = {"GOFLAGS", "GOOS", "GOARCH", "GOARM", "CC", "CXX", "AR"}
     for name in list(os.environ):
-        if name.startswith(("GOTOOLFORGE_", "CGO_", "PKG_CONFIG")) or name in {
-            "GOFLAGS", "GOOS", "GOARCH", "GOARM", "CC", "CXX", "AR",
-        }:  # fmt: skip
-            if name != "GOTOOLFORGE_CACHE":
-                monkeypatch.delenv(name)
+        ours = name.startswith(prefixes) or name in names
+        if ours and name != "GOTOOLFORGE_CACHE":
+            monkeypatch.delenv(name)
