@@ -176,10 +176,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         what = "interrupted; nothing half-made was left"
-        error = InterruptedRunError(what)
-        _stop_children(error)
-        _print_error(error)
-        return error.exit_code
+        stopped = InterruptedRunError(what)
+        _stop_children(stopped)
+        _print_error(stopped)
+        return stopped.exit_code
     except BrokenPipeError:
         # The reader of stdout went away (`| head`): that is its right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,9 @@ def _terminal() -> "RichConsole":
     return _rich
 
 
-def render_table(headings: tuple[str, ...], rows: list[tuple[str, ...]], title: str = "") -> None:
+def render_table(
+    headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str = ""
+) -> None:
     """A table on stdout: drawn on a terminal, tab-separated without headings' rules in a pipe."""
     if sys.stdout.isatty():
         from rich.console import Console as RichConsole

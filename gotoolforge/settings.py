@@ -8,7 +8,7 @@ from gotoolforge.tables import Row, load_table
 FILE_NAME = "gotoolforge.toml"
 
 
-class Settings(Row, rename="kebab"):
+class Settings(Row, frozen=True, rename="kebab"):
     """The keys that the file may have; None means that it does not say."""
 
     toolchain: str | None = None

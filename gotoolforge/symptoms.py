@@ -6,7 +6,7 @@ from gotoolforge import paths
 from gotoolforge.tables import Row, load_table
 
 
-class Symptom(Row):
+class Symptom(Row, frozen=True):
     """`pattern` is a regular expression over the whole output."""
 
     pattern: str
@@ -14,7 +14,7 @@ class Symptom(Row):
     fix: str
 
 
-class _Table(Row):
+class _Table(Row, frozen=True):
     symptom: tuple[Symptom, ...]
 
 

@@ -9,7 +9,7 @@ from gotoolforge.errors import TargetError
 from gotoolforge.tables import Row, load_table
 
 
-class ElfShape(Row):
+class ElfShape(Row, frozen=True):
     """What the ELF header of a program for the target says."""
 
     machine: str
@@ -19,7 +19,7 @@ class ElfShape(Row):
     flags_clear: int = 0
 
 
-class Target(Row):
+class Target(Row, frozen=True):
     """One row of the table; the fields are explained at the top of `recipes/targets.toml`."""
 
     name: str
@@ -67,7 +67,7 @@ class Target(Row):
         return {"GOOS": self.goos, "GOARCH": self.goarch, **self.go_env}
 
 
-class _Table(Row):
+class _Table(Row, frozen=True):
     target: tuple[Target, ...]
 
 

@@ -18,13 +18,13 @@ INSTALL = "pip install 'gotoolforge[kit]'"
 _WRAPPER_FORMAT = 1
 
 
-class _PerArch(Row):
+class _PerArch(Row, frozen=True):
     drop: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
 
 
-class ZigRecipe(Row):
+class ZigRecipe(Row, frozen=True):
     """`recipes/zig.toml`: the pinned package, and what stands between Go's flags and zig's."""
 
     package: str

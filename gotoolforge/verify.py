@@ -1,0 +1,230 @@
+"""The verifier: facts judged against a policy. A finding is data; nothing here is raised."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gotoolforge import evidence, paths
+from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_elf
+from gotoolforge.finding import Finding, in_order
+from gotoolforge.goelf import GoFacts
+from gotoolforge.policy import Policy
+from gotoolforge.tables import Row, load_table
+from gotoolforge.target import Target
+from gotoolforge.witness import Witness, hear_all
+
+Linkage = Literal["static", "static-pie", "dynamic"]
+
+_LOADERS = (
+    (r"/ld-musl-", "musl"),
+    (r"/(ld-linux|ld64\.so|ld\.so\.1|ld-[0-9.]+\.so)", "glibc"),
+)
+_LIBRARIES = (
+    (r"^(libc\.musl-|ld-musl-|libc\.so$)", "musl"),
+    (r"^(libc\.so\.6(\.1)?$|ld-linux|ld64\.so|ld\.so\.1$)", "glibc"),
+    # glibc's own parts before 2.34, whose numbers no other libc uses.
+    (r"^lib(pthread|dl|rt|m|resolv|util)\.so\.[0-9]$", "glibc"),
+    (r"^lib(c|dl|m)\.so(\.[0-9]+)?$", "other"),
+)
+
+
+class FileReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is said of one file. `verdict` None and `error` mean that it could not be read.
+
+    `floor` is the oldest glibc with every symbol version asked for; `stack_size` is in bytes.
+    `needs` are what static is not enough for.
+    """
+
+    path: str
+    verdict: str | None
+    floor: str | None = None
+    linkage: Linkage | None = None
+    machine: str | None = None
+    bits: int | None = None
+    interpreter: str | None = None
+    needed: tuple[str, ...] = ()
+    runpath: str | None = None
+    stack_size: int | None = None
+    go: GoFacts | None = None
+    evidence: tuple[str, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    needs: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the policy is kept: it could be read, and no finding is an error."""
+        return self.error is None and all(one.severity != "error" for one in self.findings)
+
+
+class _Need(Row, frozen=True):
+    id: str
+    functions: tuple[str, ...]
+    sentence: str
+    unless_functions: tuple[str, ...] = ()
+    unless_tags: tuple[str, ...] = ()
+
+
+class _Needs(Row, frozen=True):
+    need: tuple[_Need, ...]
+
+
+def verify_file(
+    path: Path, *, policy: Policy, target: Target | None = None, given: str | None = None
+) -> FileReport:
+    """Read, weigh and judge one file; `given` is the name to report it under."""
+    name = given if given is not None else str(path)
+    table = evidence.load_evidence()
+    needs = load_table(paths.recipes_dir() / "runtime_needs.toml", _Needs).need
+    functions = tuple(one for need in needs for one in need.functions + need.unless_functions)
+    try:
+        facts = read_elf(path, symbols=table.symbols, strings=table.strings, functions=functions)
+    except NotElfError as error:
+        findings = _judge("not-executable", None, policy)
+        return FileReport(
+            path=name, verdict="not-executable", evidence=(f"it is {error}",), findings=findings
+        )
+    except BrokenElfError as error:
+        return FileReport(path=name, verdict=None, error=str(error))
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        return FileReport(path=name, verdict=None, error=words)
+    verdict, linkage, why = judge_libc(facts, table)
+    witnesses = hear_all(path, facts)
+    findings = _judge(verdict, linkage, policy, _shape_findings(facts, target, witnesses, verdict))
+    return FileReport(
+        path=name,
+        verdict=verdict,
+        floor=glibc_floor(facts),
+        linkage=linkage,
+        machine=facts.machine,
+        bits=facts.bits,
+        interpreter=facts.interpreter,
+        needed=facts.needed,
+        runpath=facts.runpath,
+        stack_size=facts.stack_size or None,
+        go=facts.go,
+        evidence=why,
+        witnesses=witnesses,
+        findings=findings,
+        needs=_needs(facts, needs),
+    )
+
+
+def judge_libc(
+    facts: ElfFacts, table: evidence.Evidence
+) -> tuple[str, Linkage | None, tuple[str, ...]]:
+    """The verdict, how the file is linked, and the evidence for both. Pure."""
+    if facts.type not in {"EXEC", "DYN"}:
+        kinds = {"REL": "a relocatable object", "CORE": "a core file"}
+        return "not-executable", None, (f"it is {kinds.get(facts.type, f'of type {facts.type}')}",)
+    if facts.interpreter or facts.needed or _is_library(facts):
+        libc, why = _dynamic_libc(facts)
+        verdict = f"{libc}-dynamic" if libc in {"glibc", "musl"} else libc
+        return verdict, "dynamic", why
+    linkage: Linkage = "static-pie" if facts.type == "DYN" else "static"
+    libc, why = evidence.weigh_static(facts, table)
+    nothing = "it has no interpreter and no NEEDED library"
+    verdicts = {"none": "no-libc", "unknown": "unknown", "musl": "musl-static"}
+    verdicts["glibc"] = "glibc-static"
+    return verdicts.get(libc, "other-libc"), linkage, (nothing, *why)
+
+
+def glibc_floor(facts: ElfFacts) -> str | None:
+    """The highest GLIBC_ version asked for, by number and not by text: 2.34 is above 2.4."""
+    numbers = [
+        tuple(int(part) for part in found[1].split("."))
+        for _, version in facts.versions
+        if (found := re.fullmatch(r"GLIBC_(\d+(?:\.\d+)+)", version))
+    ]
+    return ".".join(str(part) for part in max(numbers)) if numbers else None
+
+
+def _is_library(facts: ElfFacts) -> bool:
+    # A static pie has an entry point and (but for old linkers) DF_1_PIE; a library has a soname.
+    return facts.type == "DYN" and not facts.is_pie and (bool(facts.soname) or not facts.entry)
+
+
+def _dynamic_libc(facts: ElfFacts) -> tuple[str, tuple[str, ...]]:
+    if glibc_floor(facts):
+        asked = sorted({version for _, version in facts.versions if "GLIBC_" in version})
+        return "glibc", (f"it asks for symbol versions {', '.join(asked[-3:])}",)
+    for library in facts.needed:
+        for pattern, libc in _LIBRARIES:
+            if re.search(pattern, library):
+                name = "other-libc" if libc == "other" else libc
+                return name, (f"it has NEEDED {library}",)
+    if facts.interpreter:
+        for pattern, libc in _LOADERS:
+            if re.search(pattern, facts.interpreter):
+                return libc, (f"its interpreter is {facts.interpreter}",)
+        return "other-libc", (f"its interpreter is {facts.interpreter}",)
+    if facts.needed:
+        return "unknown", (f"it has NEEDED {', '.join(facts.needed)}, none of them a known libc",)
+    return "unknown", ("it is a shared object that names no libc",)
+
+
+def _judge(
+    verdict: str, linkage: Linkage | None, policy: Policy, more: tuple[Finding, ...] = ()
+) -> tuple[Finding, ...]:
+    rule = policy.verdict.get(verdict)
+    judgement = rule.judgement if rule else "fail"
+    # A warning is for what starts anywhere; what is dynamic needs something of the host.
+    if judgement == "warn" and linkage == "dynamic":
+        judgement = "fail"
+    found = list(more)
+    if judgement != "pass":
+        found.append(
+            Finding(
+                check=f"verdict-{verdict}",
+                severity="error" if judgement == "fail" else "warning",
+                message=f"the policy {policy.name} wants a file that {policy.describes}",
+                advice=rule.advice if rule else "",
+            )
+        )
+    return in_order(found)
+
+
+def _shape_findings(
+    facts: ElfFacts, target: Target | None, witnesses: tuple[Witness, ...], verdict: str
+) -> tuple[Finding, ...]:
+    found = [
+        Finding(
+            check="witness-disagrees",
+            severity="error",
+            message=f"{one.name} sees {one.words}",
+            advice="one of the two is wrong: please report it with the file",
+        )
+        for one in witnesses
+        if one.state == "contradicts"
+    ]
+    if target is None:
+        return tuple(found)
+    want = target.elf
+    is_so = (facts.machine, facts.bits, facts.order) == (want.machine, want.bits, want.order)
+    flags_ok = facts.flags & want.flags_set == want.flags_set and not facts.flags & want.flags_clear
+    # Go's own linker leaves the float ABI out of the flags: it binds only where C is inside.
+    if not is_so or (not flags_ok and verdict != "no-libc"):
+        seen = f"{facts.machine} {facts.bits}-bit {facts.order}, flags {facts.flags:#x}"
+        wanted = f"{want.machine} {want.bits}-bit {want.order} for {target.name}"
+        found.append(
+            Finding(check="wrong-machine", severity="error", message=f"{seen}; wanted {wanted}")
+        )
+    return tuple(found)
+
+
+def _needs(facts: ElfFacts, rows: tuple[_Need, ...]) -> tuple[str, ...]:
+    if facts.go is None:
+        return ()
+    have = set(facts.go.functions)
+    tags = set(facts.go.settings.get("-tags", "").replace(",", " ").split())
+    return tuple(
+        row.sentence
+        for row in rows
+        if have & set(row.functions)
+        and not have & set(row.unless_functions)
+        and not tags & set(row.unless_tags)
+    )
