@@ -18,7 +18,6 @@ from gotoolforge.recipe import Source
 from gotoolforge.run import Command
 from gotoolforge.target import Target
 
-_FORMAT = 1
 _CFLAGS = "-O2 -g0 -fPIC -fno-stack-protector -U_FORTIFY_SOURCE"
 # What C may include of the kernel; musl has its own scsi/.
 _KERNEL_HEADERS = ("linux", "asm", "asm-generic", "mtd", "rdma", "sound", "video", "drm", "misc")
@@ -27,7 +26,7 @@ _KERNEL_HEADERS = ("linux", "asm", "asm-generic", "mtd", "rdma", "sound", "video
 # taken only for what neither has.
 _SPECS = """\
 *link:
--nostdlib %{{static-pie|pie:-static -pie --no-dynamic-linker -z text;:-static}}
+-nostdlib %{{static-pie|pie:-static -pie --no-dynamic-linker --eh-frame-hdr -z text;:-static}}
 
 *link_libgcc:
 -L{lib} -L{gcc_lib}
@@ -48,6 +47,15 @@ _SPECS = """\
 *link_gcc_c_sequence:
 --start-group %G %L -lgotoolforge --end-group
 
+"""
+
+# Whatever is asked, the link is static; a pie that nobody asked for (GCC's own default on most
+# distributions) is not made.
+_DRIVER = """\
+#!/bin/sh
+mode=-static
+for arg do case $arg in -pie|-static-pie) mode=-static-pie ;; esac; done
+exec {command} $mode "$@"
 """
 
 
@@ -121,7 +129,7 @@ def _companion() -> Path:
 def _digest(target: Target, gcc: str, musl: Source) -> str:
     files = [store.file_sha256(path) for path in [*_patches(musl), _companion()]]
     return store.digest_of(
-        [_FORMAT, _SPECS, _CFLAGS, musl.sha256, files, target.distro_cflags, target.triple, gcc,
+        [_SPECS, _DRIVER, _CFLAGS, musl.sha256, files, target.distro_cflags, target.triple, gcc,
          _said(gcc, "-dumpfullversion"), _said(gcc, "-dumpmachine"), str(store.place())]
     )  # fmt: skip
 
@@ -210,7 +218,7 @@ def _write_driver(toolchain: Toolchain, gcc: str, made: Path) -> None:
     command = [gcc, *_target_flags(toolchain), f"-specs={toolchain.prefix}/lib/static.specs",
                "-nostdinc", "-isystem", str(toolchain.sysroot / "include"), "-isystem", own,
                "-U_FORTIFY_SOURCE"]  # fmt: skip
-    text = f'#!/bin/sh\nexec {run.quote(command)} "$@"\n'
+    text = _DRIVER.format(command=run.quote(command))
     triple = toolchain.cc.name.removesuffix("-gcc")
     for name in (f"{triple}-gcc", f"{triple}-cc"):
         store.write_atomically(made / "bin" / name, text.encode(), 0o755)
