@@ -145,7 +145,7 @@ class _Reader:
             stack_executable=bool(stack and stack["p_flags"] & 1),
             sections=tuple(names),
             symbols=self._symbols(names, symbols),
-            strings=tuple(text for text in strings if self.map.find(text.encode()) >= 0),
+            strings=tuple(text for text in strings if self.map.find(text.encode(), 0) >= 0),
             entry_code=self._entry_code(),
             packed=self.map.find(b"UPX!", 0, 4096) >= 0,
             go=goelf.read_go(self.map, self.segments, self.bits, self.order, functions),
