@@ -51,7 +51,9 @@ def read_go(
         return None
     version, text = info or ("", "")
     fields = _parse_modinfo(text)
-    present = tuple(name for name in functions if mapped.find(b"\0" + name.encode() + b"\0", 0) >= 0)
+    present = tuple(
+        name for name in functions if mapped.find(b"\0" + name.encode() + b"\0", 0) >= 0
+    )
     return GoFacts(
         version=version,
         path=fields["path"],

@@ -145,7 +145,7 @@ def _probed(compiler: Path, language: str, text: str, scratch: Path) -> Path | N
 
 def _digest(prefix: Path, cc: Path) -> str:
     """Over the compiler's words and files and the libc that it links."""
-    libc = Path(_said(cc, "-print-file-name=libc.a"))
+    libc = Path(run.ask(Command(argv=(str(cc), "-print-file-name=libc.a"))).out.strip())
     files = [one for one in (cc, libc) if one.is_file()]
     version = run.ask(Command(argv=(str(cc), "-v"))).err
     return store.digest_of([str(prefix), version, [store.file_sha256(one) for one in files]])
