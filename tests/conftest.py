@@ -10,6 +10,7 @@ FLAGS = {
     "emulation": "tests that run foreign programs under qemu-user",
     "system": "tests that build musl around the machine's own GCC",
     "container": "tests that build a Dockerfile with buildah (root)",
+    "long": "tests that take an hour: every target of the table",
     "packaging": "tests that build and install the wheel and the sdist",
 }
 
@@ -17,7 +18,7 @@ FLAGS = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     for flag, what in FLAGS.items():
         parser.addoption(f"--run-{flag}", action="store_true", help=what)
-    parser.addoption("--run-all", action="store_true", help="all of the above")
+    parser.addoption("--run-all", action="store_true", help="all of the above but --run-long")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,7 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         for flag in FLAGS:
-            wanted = config.getoption("--run-all") or config.getoption(f"--run-{flag}")
+            all_but_long = config.getoption("--run-all") and flag != "long"
+            wanted = all_but_long or config.getoption(f"--run-{flag}")
             if item.get_closest_marker(flag) and not wanted:
                 item.add_marker(pytest.mark.skip(reason=f"needs --run-{flag}"))
 

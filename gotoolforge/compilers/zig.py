@@ -7,10 +7,11 @@ cache on the executable. So each target gets a wrapper of its own at a path that
 from importlib.util import find_spec
 from pathlib import Path
 
-from gotoolforge import paths, store
+from gotoolforge import paths, run, store
 from gotoolforge.compilers.toolchain import Toolchain, to_manifest
 from gotoolforge.console import Console
 from gotoolforge.errors import StoreError, ToolchainError
+from gotoolforge.run import Command, quote
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 
@@ -18,10 +19,11 @@ INSTALL = "pip install 'gotoolforge[kit]'"
 _WRAPPER_FORMAT = 1
 
 
-class _PerArch(Row, frozen=True):
+class _Rule(Row, frozen=True):
     drop: tuple[str, ...] = ()
     cflags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class ZigRecipe(Row, frozen=True):
@@ -31,7 +33,7 @@ class ZigRecipe(Row, frozen=True):
     version: str
     cflags: tuple[str, ...]
     drop: tuple[str, ...]
-    goarch: dict[str, _PerArch] = {}
+    rules: dict[str, _Rule] = {}
 
 
 def load_recipe() -> ZigRecipe:
@@ -78,11 +80,14 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
     program, version = found
     if version != recipe.version:
         console.warn(f"{recipe.package} is {version}; the recipe pins {recipe.version}")
-    arch = recipe.goarch.get(target.goarch, _PerArch())
-    digest = store.digest_of(
-        [_WRAPPER_FORMAT, version, target.zig, target.zig_flags, recipe.cflags, recipe.drop,
-         arch.drop, arch.cflags, arch.ldflags, str(program), str(store.place("zig"))]
-    )  # fmt: skip
+    arch = recipe.rules.get(target.name) or recipe.rules.get(target.goarch, _Rule())
+    sources = [paths.recipes_dir() / name for name in arch.sources]
+    decides = [
+        *(_WRAPPER_FORMAT, version, target.zig, target.zig_flags, recipe.cflags, recipe.drop),
+        *(arch.drop, arch.cflags, arch.ldflags, [store.file_sha256(path) for path in sources]),
+        *(str(program), str(store.place("zig"))),
+    ]
+    digest = store.digest_of(decides)
     prefix = store.place("toolchains", f"{target.name}-zig-{store.short(digest)}")
     toolchain = Toolchain(
         family="zig",
@@ -94,7 +99,7 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
         cc=prefix / "bin" / f"{target.triple}-cc",
         cxx=prefix / "bin" / f"{target.triple}-c++",
         ar=prefix / "bin" / f"{target.triple}-ar",
-        ldflags=arch.ldflags,
+        ldflags=(*arch.ldflags, *(str(prefix / f"{path.stem}.o") for path in sources)),
     )
     if not prefix.is_dir():
         _make(toolchain, program, target, recipe, arch)
@@ -102,7 +107,7 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
 
 
 def _make(
-    toolchain: Toolchain, program: Path, target: Target, recipe: ZigRecipe, arch: _PerArch
+    toolchain: Toolchain, program: Path, target: Target, recipe: ZigRecipe, arch: _Rule
 ) -> None:
     with store.scratch_dir() as scratch:
         made = scratch / "made"
@@ -119,6 +124,8 @@ def _make(
                 text = wrapper([str(program), tool], [], [])
                 name = f"{target.triple}-{tool}"
                 store.write_atomically(made / "bin" / name, text.encode(), 0o755)
+            for name in arch.sources:
+                _compile(made / "bin" / toolchain.cc.name, paths.recipes_dir() / name, made)
             store.write_atomically(made / "manifest.json", to_manifest(toolchain))
         except OSError as error:
             what = f"the store cannot be written: {error.filename}: {error.strerror}"
@@ -126,13 +133,19 @@ def _make(
         store.publish(made, toolchain.prefix)
 
 
+def _compile(cc: Path, source: Path, made: Path) -> None:
+    argv = (str(cc), "-O2", "-g0", "-fPIC", "-c", str(source), "-o", str(made / f"{source.stem}.o"))
+    answer = run.ask(Command(argv=argv))
+    if answer.code:
+        what = f"zig cannot compile {source.name}: {answer.err.strip()}"
+        raise ToolchainError(what, hint="please report it with that message")
+
+
 def wrapper(command: list[str], drop: list[str], last: list[str]) -> str:
     """A POSIX shell script that runs `command` with its arguments, less those that match `drop`.
 
     `last` comes at the end, where it wins over what Go passes.
     """
-    from gotoolforge.run import quote
-
     cache = quote([str(store.place("zig"))])
     lines = ["#!/bin/sh", f"export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}"]
     if drop:

@@ -5,10 +5,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from gotoolforge.target import load_targets
 
 from .conftest import EXAMPLES, Run
 
 pytestmark = [pytest.mark.go, pytest.mark.network, pytest.mark.emulation]
+
+ZIG_TARGETS = [row.name for row in load_targets() if row.zig]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("target", ZIG_TARGETS)
+def test_cgo_with_musls_resolver_on_every_machine(tool: Run, target: str) -> None:
+    words = ("--toolchain", "zig", "--target", target, "--resolver", "musl")
+    ran = tool("run", *words, ".", "--", "localhost", cwd=EXAMPLES / "resolver")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("localhost: ")
 
 
 @pytest.mark.parametrize("target", ["aarch64", "armv7", "riscv64"])
