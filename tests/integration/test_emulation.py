@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from gotoolforge.target import load_targets
 
 from .conftest import EXAMPLES, Run
