@@ -1,0 +1,89 @@
+"""The data in recipes/: every file loads, and what is wrong is refused with file and key."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from gotoolforge import archive, evidence, paths, recipe, symptoms
+from gotoolforge.compilers import zig
+from gotoolforge.errors import FetchError, RecipeError, UsageError
+from gotoolforge.policy import load_policy
+from gotoolforge.settings import Settings
+from gotoolforge.tables import load_table
+from gotoolforge.target import load_targets
+
+
+def test_every_recipe_loads() -> None:
+    for path in (paths.recipes_dir() / "sources").glob("*.toml"):
+        assert recipe.load_sources(path.stem)
+    for path in (paths.recipes_dir() / "policies").glob("*.toml"):
+        assert load_policy(path.stem).name == path.stem
+    assert zig.load_recipe().version
+
+
+def test_every_machine_of_the_table_has_start_code_of_both_libcs() -> None:
+    known = {(one.libc, one.machine, one.bits, one.order) for one in evidence.load_evidence().start}
+    for row in load_targets():
+        for libc in ("musl", "glibc"):
+            assert (libc, row.elf.machine, row.elf.bits, row.elf.order) in known, row.name
+
+
+def test_start_code_is_matched_with_its_gaps() -> None:
+    assert evidence.matches("48??ed", "4831edff")
+    assert not evidence.matches("48??ed", "4831ee")
+    assert not evidence.matches("48??ed", "48")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("nosuch = 1\n", "nosuch"), ("targets = 3\n", "targets"), ("= 1\n", "settings.toml")],
+)
+def test_a_wrong_file_is_refused_with_its_name_and_key(
+    tmp_path: Path, text: str, word: str
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_table(path, Settings)
+    assert "settings.toml" in caught.value.what
+    assert word in caught.value.what
+
+
+def test_an_unknown_policy_names_the_known_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_policy("nosuch")
+    assert "no-host-libc" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("output", "word"),
+    [
+        ("error obtaining VCS status: exit status 128", "-buildvcs=false"),
+        ("ld.lld: error: undefined symbol: __memcpy_chk", "FORTIFY"),
+        ("x.c:1:10: fatal error: 'foo.h' file not found", "--with-prefix"),
+        ("write /tmp/x: no space left on device", "GOTOOLFORGE_CACHE"),
+        ("use of undeclared identifier 'pread64'", "go-sqlite3"),
+    ],
+)
+def test_known_symptoms_are_recognised(output: str, word: str) -> None:
+    found = symptoms.recognise(output)
+    assert found
+    assert word in found.fix
+
+
+def test_an_archive_that_climbs_out_is_refused(tmp_path: Path) -> None:
+    inside = tmp_path / "x"
+    inside.write_text("x")
+    for name in ("../climbs", "/absolute/../../climbs"):
+        tarball = tmp_path / "bad.tar"
+        with tarfile.open(tarball, "w") as made:
+            made.add(inside, arcname="ok")
+            member = made.gettarinfo(inside)
+            member.name = name
+            with inside.open("rb") as content:
+                made.addfile(member, content)
+        folder = tmp_path / f"out{len(name)}"
+        with pytest.raises(FetchError, match="refused"):
+            archive.unpack(tarball, folder)
+    assert not (tmp_path / "climbs").exists()
