@@ -5,7 +5,6 @@ machine's lists and packages stay as they are, and root is not needed.
 """
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,8 +96,3 @@ def _mirrors() -> Iterator[str]:
     ).out.split():
         if "security" not in line:
             yield line.rstrip("/")
-
-
-def has_source_client() -> bool:
-    """Whether sources can be had from the distribution here at all."""
-    return shutil.which("apt-get") is not None

@@ -1,33 +1,20 @@
 """The main job on real programs: planner to verdict, with real compilers."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-pytestmark = [pytest.mark.go]
+from .conftest import EXAMPLES, Run
 
-
-def gotoolforge(
-    *words: str, cwd: Path | None = None, **env: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "gotoolforge", *words],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **env},
-    )
+pytestmark = pytest.mark.go
 
 
 @pytest.mark.network
-def test_the_main_job_sqlite_with_zig(tmp_path: Path) -> None:
+def test_the_main_job_sqlite_with_zig(tool: Run, tmp_path: Path) -> None:
     out = tmp_path / "sqlite"
-    done = gotoolforge(
+    done = tool(
         "build", "--target", "x86_64-alpine-musl", "--toolchain", "zig", "--json",
         "-C", str(EXAMPLES / "sqlite"), "-o", str(out), ".",
     )  # fmt: skip
@@ -48,14 +35,60 @@ def test_the_main_job_sqlite_with_zig(tmp_path: Path) -> None:
     assert str(Path.home()) + "/" not in json.dumps(facts["env"])
 
 
-def test_pure_go_needs_no_compiler(tmp_path: Path) -> None:
+def test_pure_go_needs_no_compiler(tool: Run, tmp_path: Path) -> None:
     words = ("-C", str(EXAMPLES / "hello"), "-o", f"{tmp_path}/", ".")
-    done = gotoolforge("build", "--target", "linux/arm64", "--target", "linux/arm/v7", *words)
+    done = tool("build", "--target", "linux/arm64", "--target", "linux/arm/v7", *words)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in tmp_path.iterdir() if "." not in path.name)
     assert names == ["hello_linux_arm64", "hello_linux_armv7"]
     assert done.stdout.split() == [str(tmp_path / name) for name in names]
     sums = (tmp_path / "checksums.txt").read_text().splitlines()
     assert [line.split("  ")[1] for line in sums] == names
-    verdicts = gotoolforge("verify", "--json", *done.stdout.split())
+    verdicts = tool("verify", "--json", *done.stdout.split())
     assert [one["verdict"] for one in json.loads(verdicts.stdout)["files"]] == ["no-libc"] * 2
+
+
+def test_the_plan_says_who_needs_c_and_why(tool: Run) -> None:
+    done = tool("plan", "--json", "--cgo", "off", ".", cwd=EXAMPLES / "cxx")
+    (plan,) = json.loads(done.stdout)["targets"]
+    (need,) = plan["needs_c"]
+    assert need["package"] == "example.com/cxx"
+    assert "C++ (work.cpp)" in need["reasons"]
+    assert "may fail only when it runs" in plan["warnings"][0]
+
+
+def test_env_is_for_a_plain_go_build(tool: Run, tmp_path: Path) -> None:
+    done = tool("env", "--toolchain", "zig", "--target", "amd64", "-tags", "mine")
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "cxx"
+    script = f"eval \"$1\"; cd '{EXAMPLES / 'cxx'}' && go build -o '{out}' ."
+    subprocess.run(["sh", "-ec", script, "sh", done.stdout], check=True)
+    (report,) = json.loads(tool("verify", "--json", str(out)).stdout)["files"]
+    assert report["verdict"] == "musl-static"
+    assert "mine" in report["go"]["settings"]["-tags"]
+    ran = subprocess.run([out], capture_output=True, text=True)
+    assert ran.stdout == "c++: sum 2002000, caught 42\n"
+
+
+def test_a_rejected_artifact_is_kept_under_another_name(tool: Run, tmp_path: Path) -> None:
+    words = ("--policy", "musl-static", "-o", str(tmp_path / "hello"), ".")
+    done = tool("build", *words, cwd=EXAMPLES / "hello")
+    assert done.returncode == 1
+    assert (tmp_path / "hello.rejected").is_file()
+    assert not (tmp_path / "hello").exists()
+
+
+def test_flags_of_go_build_are_merged_into_the_binary(tool: Run, tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
+    (tmp_path / "main.go").write_text(
+        'package main\n\nvar word = "unset"\n\nfunc main() { println(word) }\n'
+    )
+    flags = "'-ldflags=-X \"main.word=from GOFLAGS\"'"
+    done = tool("build", "-C", str(tmp_path), ".", GOFLAGS=flags)
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run([tmp_path / "app"], capture_output=True, text=True)
+    assert ran.stderr == "from GOFLAGS\n"
+    done = tool("build", "-C", str(tmp_path), "-ldflags", "-X 'main.word=from the line'", ".")
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run([tmp_path / "app"], capture_output=True, text=True)
+    assert ran.stderr == "from the line\n"
