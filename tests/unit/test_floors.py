@@ -1,0 +1,63 @@
+"""The house keeps its floors: a module imports only from its own floor or those below it."""
+
+import ast
+from pathlib import Path
+
+import gotoolforge
+
+FLOORS = [
+    {"errors", "paths", "finding", ""},
+    {"tables", "console", "run", "goelf"},
+    {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags"},
+    {"archive", "distro", "fetch", "evidence", "witness", "emulator", "compilers.toolchain"},
+    {"verify", "gosdk", "pkgconfig", "compilers", "compilers.zig", "compilers.system",
+     "compilers.imported"},
+    {"cgo", "gobuild", "provenance", "remote"},
+    {"plan", "placement", "pipeline", "report"},
+    {"doctor", "toolchains", "commands", "cli", "__main__"},
+]  # fmt: skip
+PACKAGE = Path(gotoolforge.__file__).parent
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        found[name.removesuffix(".__init__").removesuffix("__init__")] = path
+    return found
+
+
+def imported(path: Path, known: set[str]) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gotoolforge"):
+            base = (node.module or "").removeprefix("gotoolforge").removeprefix(".")
+            inner = {f"{base}.{one.name}".removeprefix(".") for one in node.names}
+            names |= (inner & known) or {base}
+    return names
+
+
+def test_every_module_has_a_floor_and_looks_down_only() -> None:
+    rows = modules()
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    assert set(rows) == set(floor)
+    upward = [
+        f"{name} imports {other}"
+        for name, path in rows.items()
+        for other in imported(path, set(rows))
+        if floor[other] > floor[name]
+    ]
+    assert not upward
+
+
+def test_each_outside_thing_has_one_door() -> None:
+    doors = {"requests": {"fetch"}, "sh": {"run"}, "subprocess": {"run"}, "tqdm": {"fetch"},
+             "rich": {"console"}, "filelock": {"store"}, "platformdirs": {"paths"}}  # fmt: skip
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                named = [node.module or ""]
+            for word in named:
+                top = word.split(".")[0]
+                assert name in doors.get(top, {name}), f"{name} imports {top}"
