@@ -90,25 +90,18 @@ def test_output_that_cannot_be_written(tool: Run, module: Module, tmp_path: Path
     assert_error(done, errors.OutputError, "cannot write")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="becoming another user needs root")
-def test_output_not_writable_for_an_unprivileged_user(module: Module, tmp_path: Path) -> None:
+def test_output_folder_without_permission_to_write(module: Module) -> None:
     folder = module(main__go=HELLO)
-    for one in (tmp_path, *tmp_path.parents):
-        if one.stat().st_uid == 0 and one != Path("/"):
-            one.chmod(one.stat().st_mode | 0o055)
-    for name in ("store", "gocache", "home"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name).chmod(0o777)
-    env = {**os.environ, "HOME": str(tmp_path / "home"), "GOCACHE": str(tmp_path / "gocache"),
-           "GOTOOLFORGE_CACHE": str(tmp_path / "store")}  # fmt: skip
+    folder.chmod(0o555)
+    # Root without any capability is held to permissions like everybody else.
+    plain = ["setpriv", "--bounding-set=-all"] if os.getuid() == 0 else []
     done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-         sys.executable, "-m", "gotoolforge", "build", "."],
-        capture_output=True, text=True, cwd=folder, env=env,
+        [*plain, sys.executable, "-m", "gotoolforge", "build", "."],
+        capture_output=True, text=True, cwd=folder,
     )  # fmt: skip
-    if "No module named" in done.stderr or "Permission denied: '/root" in done.stderr:
-        pytest.fail("the checkout must be readable for other users for this test")
+    folder.chmod(0o755)
     assert_error(done, errors.OutputError, "cannot write", "-o")
+    assert not leftovers(folder)
 
 
 @pytest.mark.parametrize("word", ["-race", "-buildmode=c-shared", "-buildmode=plugin"])
