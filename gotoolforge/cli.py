@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 from gotoolforge import __version__
+from gotoolforge.commands import add_command
 from gotoolforge.errors import EXIT_OK, GotoolforgeError, InterruptedRunError
 
 DESCRIPTION = """\
@@ -33,11 +36,25 @@ environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_CACHE (store), GOTOOLFO
 NO_COLOR, CI; and Go's own
 """
 
-GO_COMMANDS = ("build", "plan", "env", "run", "test")
+# Each command's module in `gotoolforge.commands`, and its summary.
+COMMANDS = {
+    "build": ("golang", "build, verify and place artifacts"),
+    "plan": ("golang", "say what build would do, and why"),
+    "env": ("golang", "print the environment for a plain `go build`, for a shell's eval"),
+    "run": ("golang", "build one program and run it, under qemu where it is foreign"),
+    "test": ("golang", "run `go test`, under qemu where the target is foreign"),
+    "verify": ("verify", "judge ELF files: what they need of a host's libc"),
+    "targets": ("targets", "list the targets"),
+    "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),
+    "toolchain": ("toolchain", "look after C toolchains in the store"),
+}
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of gotoolforge's own words; Go's flags are taken out before it sees the line."""
+def make_parser(*filled: str) -> argparse.ArgumentParser:
+    """The parser of gotoolforge's own words; only the commands in `filled` have their options.
+
+    A command line needs those of one command, and each costs the import of a module.
+    """
     parser = argparse.ArgumentParser(
         prog="gotoolforge",
         description=DESCRIPTION,
@@ -47,121 +64,17 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gotoolforge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_go_commands, _add_verify, _add_lists, _add_toolchain):
-        add(commands)
+    for name, (module, summary) in COMMANDS.items():
+        one = add_command(commands, name, summary)
+        if name in filled:
+            _module(module).add_arguments(one, name)
+    one = add_command(commands, "completion", "print completions for a shell")
+    one.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return parser
 
 
-def _command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str,
-             text: str, **more: str) -> argparse.ArgumentParser:  # fmt: skip
-    return commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def _add_go_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    texts = {
-        "build": "build, verify and place artifacts",
-        "plan": "say what build would do, and why",
-        "env": "print the environment for a plain `go build`, for a shell's eval",
-        "run": "build one program and run it, under qemu where it is foreign",
-        "test": "run `go test`, under qemu where the target is foreign",
-    }
-    go = "All flags of `go {}` are taken too: -o -tags -ldflags -gcflags -mod -p -v -x -C -pgo ..."
-    for name, text in texts.items():
-        go_name = name if name in {"run", "test"} else "build"
-        one = _command(commands, name, text, epilog=go.format(go_name))
-        _add_build_options(one)
-        if name in {"build", "plan"}:
-            one.add_argument("--json", action="store_true", help="the result as JSON on stdout")
-        if name == "build":
-            one.add_argument("--policy", metavar="NAME|FILE", help="default: no-host-libc")
-            one.add_argument(
-                "--no-provenance", action="store_true", help="write no .provenance.json"
-            )
-        one.add_argument(
-            "packages", nargs="*", metavar="PACKAGE", help="default: .; or PKG@VERSION"
-        )
-
-
-def _add_build_options(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--target",
-        action="append",
-        metavar="TARGET",
-        help="x86_64-alpine-musl, linux/arm64, armv7 ...; repeatable; default: this machine",
-    )
-    one.add_argument("--toolchain", metavar="FAMILY", help="zig (default), system or imported")
-    one.add_argument("--cgo", choices=("auto", "on", "off"), help="default: auto, as needed")
-    one.add_argument(
-        "--resolver", choices=("go", "musl"), help="who looks up names and users; default: go"
-    )
-    one.add_argument("--pie", action="store_true", default=None, help="static-pie executables")
-    one.add_argument("--strip", action="store_true", default=None, help="no symbols (-s -w)")
-    one.add_argument(
-        "--stack-size",
-        metavar="SIZE",
-        help="stack of C threads, e.g. 8M (default); 0 keeps musl's 128 KiB",
-    )
-    one.add_argument(
-        "--with-prefix",
-        action="append",
-        metavar="DIR",
-        help="your own static libraries for the target (include, lib, lib/pkgconfig)",
-    )
-    one.add_argument("--go", default="", metavar="PATH", help="the go program to use")
-    one.add_argument("--offline", action="store_true", help="download nothing")
-    one.add_argument("--allow-toolexec", action="store_true", help="let -toolexec through")
-    _add_volume(one)
-
-
-def _add_volume(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--quiet", "-q", action="store_true", help="only results and errors")
-    one.add_argument("--verbose", action="store_true", help="show commands and decisions")
-
-
-def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    one = _command(commands, "verify", "judge ELF files: what they need of a host's libc")
-    one.add_argument("files", nargs="+", metavar="FILE")
-    one.add_argument("--policy", default="no-host-libc", metavar="NAME|FILE")
-    one.add_argument("--target", metavar="TARGET", help="also check machine and float ABI")
-    one.add_argument("--json", action="store_true", help="the result as JSON on stdout")
-    _add_volume(one)
-
-
-def _add_lists(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    one = _command(commands, "targets", "list the targets")
-    one.add_argument("--json", action="store_true", help="the table as JSON on stdout")
-    one = _command(commands, "doctor", "say what this machine has and lacks, and what mends it")
-    one.add_argument("--target", action="append", metavar="TARGET", help="default: this machine")
-    one.add_argument("--json", action="store_true", help="the result as JSON on stdout")
-    one.add_argument("--go", default="", metavar="PATH", help="the go program to use")
-    one = _command(commands, "completion", "print completions for a shell")
-    one.add_argument("shell", choices=("bash", "zsh", "tcsh"))
-
-
-def _add_toolchain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    one = _command(commands, "toolchain", "look after C toolchains in the store")
-    verbs = one.add_subparsers(dest="verb", metavar="VERB", required=True)
-    verb = _command(verbs, "list", "list the toolchains in the store")
-    verb.add_argument("--json", action="store_true")
-    verb = _command(verbs, "path", "print a toolchain's prefix, made first if absent")
-    verb.add_argument("target", metavar="TARGET")
-    verb.add_argument("--toolchain", metavar="FAMILY")
-    verb.add_argument("--offline", action="store_true")
-    _add_volume(verb)
-    verb = _command(verbs, "import", "take a prefix made elsewhere, such as musl-cross-make's")
-    verb.add_argument("dir", metavar="DIR")
-    verb.add_argument("--target", metavar="TARGET", help="if the compiler's own triple is unclear")
-    _add_volume(verb)
-    verb = _command(verbs, "remove", "remove a target's toolchains from the store")
-    verb.add_argument("target", metavar="TARGET")
-    verb.add_argument("--toolchain", metavar="FAMILY", help="only this family's")
+def _module(name: str) -> ModuleType:
+    return import_module(f"gotoolforge.commands.{name}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -187,16 +100,25 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    parser = make_parser()
     command = next((word for word in arguments if not word.startswith("-")), "")
-    if command in GO_COMMANDS and not {"-h", "--help"} & set(arguments):
-        from gotoolforge import commands
+    parser = make_parser(command)
+    if command == "completion":
+        return _completion(parser.parse_args(arguments).shell)
+    module = COMMANDS.get(command, ("", ""))[0]
+    if module == "golang" and not {"-h", "--help"} & set(arguments):
+        from gotoolforge.commands import golang
 
-        return commands.go_command(parser, arguments, command)
+        return golang.go_command(parser, arguments, command)
     parsed = parser.parse_args(arguments)
-    from gotoolforge import commands
+    code: int = _module(module).run(parsed)
+    return code
 
-    return commands.other_command(parser, parsed)
+
+def _completion(shell: str) -> int:
+    import shtab
+
+    print(shtab.complete(make_parser(*COMMANDS), shell=shell))
+    return EXIT_OK
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

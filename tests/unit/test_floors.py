@@ -14,7 +14,9 @@ FLOORS = [
      "compilers.imported"},
     {"cgo", "gobuild", "provenance", "remote"},
     {"plan", "placement", "pipeline", "report"},
-    {"doctor", "toolchains", "commands", "cli", "__main__"},
+    {"commands", "commands.golang", "commands.verify", "commands.targets", "commands.doctor",
+     "commands.toolchain"},
+    {"cli", "__main__"},
 ]  # fmt: skip
 PACKAGE = Path(gotoolforge.__file__).parent
 

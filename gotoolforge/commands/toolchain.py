@@ -8,13 +8,33 @@ from typing import Any
 import msgspec
 
 from gotoolforge import compilers, store
+from gotoolforge.commands import add_command, add_volume
 from gotoolforge.console import Console, render_table
 from gotoolforge.errors import EXIT_OK, StoreError, ToolchainError
 from gotoolforge.target import find_target
 
 
-def run_verb(parsed: argparse.Namespace) -> int:
-    """list, path, import, remove."""
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """The verbs, each with words of its own."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verb = add_command(verbs, "list", "list the toolchains in the store")
+    verb.add_argument("--json", action="store_true")
+    verb = add_command(verbs, "path", "print a toolchain's prefix, made first if absent")
+    verb.add_argument("target", metavar="TARGET")
+    verb.add_argument("--toolchain", metavar="FAMILY")
+    verb.add_argument("--offline", action="store_true")
+    add_volume(verb)
+    verb = add_command(verbs, "import", "take a prefix made elsewhere, such as musl-cross-make's")
+    verb.add_argument("dir", metavar="DIR")
+    verb.add_argument("--target", metavar="TARGET", help="if the compiler's own triple is unclear")
+    add_volume(verb)
+    verb = add_command(verbs, "remove", "remove a target's toolchains from the store")
+    verb.add_argument("target", metavar="TARGET")
+    verb.add_argument("--toolchain", metavar="FAMILY", help="only this family's")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Carry out one verb."""
     verbs = {"list": _list, "path": _path, "import": _import, "remove": _remove}
     return verbs[parsed.verb](parsed)
 

@@ -1,25 +1,68 @@
-"""One function a command: joins flags, environment and settings, calls the story, reports."""
+"""build, plan, env, run, test: the commands that take Go's own flags beside ours."""
 
 import argparse
 import re
 from pathlib import Path
 
 from gotoolforge import compilers, goflags, gosdk, store
-from gotoolforge.console import Console, render_table
-from gotoolforge.errors import (
-    EXIT_FINDINGS,
-    EXIT_OK,
-    UnreadableError,
-    UsageError,
-)
+from gotoolforge.commands import add_volume
+from gotoolforge.console import Console
+from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from gotoolforge.gobuild import DEFAULT_STACK_SIZE, DriverOptions
 from gotoolforge.goflags import GoFlags
 from gotoolforge.plan import Request, c_command, ensure_toolchain, go_words
 from gotoolforge.run import Command, quote
 from gotoolforge.settings import Settings, load_settings
-from gotoolforge.target import Target, default_target, find_target, load_targets
+from gotoolforge.target import Target, default_target, find_target
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """The options of ours; Go's are taken out of the line before the parser sees it."""
+    go_name = name if name in {"run", "test"} else "build"
+    go = "All flags of `go {}` are taken too: -o -tags -ldflags -gcflags -mod -p -v -x -C -pgo ..."
+    parser.epilog = go.format(go_name)
+    _add_build_options(parser)
+    if name in {"build", "plan"}:
+        parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    if name == "build":
+        parser.add_argument("--policy", metavar="NAME|FILE", help="default: no-host-libc")
+        parser.add_argument(
+            "--no-provenance", action="store_true", help="write no .provenance.json"
+        )
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="default: .; or PKG@VERSION")
+
+
+def _add_build_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--target",
+        action="append",
+        metavar="TARGET",
+        help="x86_64-alpine-musl, linux/arm64, armv7 ...; repeatable; default: this machine",
+    )
+    one.add_argument("--toolchain", metavar="FAMILY", help="zig (default), system or imported")
+    one.add_argument("--cgo", choices=("auto", "on", "off"), help="default: auto, as needed")
+    one.add_argument(
+        "--resolver", choices=("go", "musl"), help="who looks up names and users; default: go"
+    )
+    one.add_argument("--pie", action="store_true", default=None, help="static-pie executables")
+    one.add_argument("--strip", action="store_true", default=None, help="no symbols (-s -w)")
+    one.add_argument(
+        "--stack-size",
+        metavar="SIZE",
+        help="stack of C threads, e.g. 8M (default); 0 keeps musl's 128 KiB",
+    )
+    one.add_argument(
+        "--with-prefix",
+        action="append",
+        metavar="DIR",
+        help="your own static libraries for the target (include, lib, lib/pkgconfig)",
+    )
+    one.add_argument("--go", default="", metavar="PATH", help="the go program to use")
+    one.add_argument("--offline", action="store_true", help="download nothing")
+    one.add_argument("--allow-toolexec", action="store_true", help="let -toolexec through")
+    add_volume(one)
 
 
 def go_command(parser: argparse.ArgumentParser, words: list[str], name: str) -> int:
@@ -238,62 +281,3 @@ def _one_target(request: Request, verb: str) -> Target:
         what = f"{verb} is for one target at a time"
         raise UsageError(what)
     return request.targets[0]
-
-
-def other_command(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
-    """verify, targets, doctor, completion, toolchain."""
-    if parsed.command == "verify":
-        return _verify(parsed)
-    if parsed.command == "targets":
-        return _targets(parsed)
-    if parsed.command == "doctor":
-        from gotoolforge import doctor
-
-        return doctor.run_doctor(parsed)
-    if parsed.command == "completion":
-        import shtab
-
-        print(shtab.complete(parser, shell=parsed.shell))
-        return EXIT_OK
-    from gotoolforge import toolchains
-
-    return toolchains.run_verb(parsed)
-
-
-def _verify(parsed: argparse.Namespace) -> int:
-    from gotoolforge import report
-    from gotoolforge.policy import load_policy
-    from gotoolforge.verify import verify_file
-
-    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
-    policy = load_policy(parsed.policy)
-    target = find_target(parsed.target) if parsed.target else None
-    reports = [
-        verify_file(Path(name), policy=policy, target=target, given=name) for name in parsed.files
-    ]
-    if parsed.json:
-        report.print_json({"files": [report.report_value(one) for one in reports]})
-    else:
-        for one in reports:
-            report.show_report(one, console)
-    if any(one.error for one in reports):
-        return UnreadableError.exit_code
-    return EXIT_OK if all(one.passed for one in reports) else EXIT_FINDINGS
-
-
-def _targets(parsed: argparse.Namespace) -> int:
-    rows = load_targets()
-    if parsed.json:
-        import msgspec
-
-        from gotoolforge import report
-
-        values = [{**msgspec.to_builtins(row), "platform": row.platform} for row in rows]
-        report.print_json({"targets": values})
-        return EXIT_OK
-    table = [
-        (row.name, row.platform, row.triple, "yes" if row.zig else "no", row.distro_gcc or "-")
-        for row in rows
-    ]
-    render_table(("TARGET", "GO", "TRIPLE", "ZIG", "DISTRIBUTION GCC"), table)
-    return EXIT_OK

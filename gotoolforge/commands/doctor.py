@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import __version__, compilers, emulator, gosdk, paths, pkgconfig, run, witness
+from gotoolforge import __version__, compilers, emulator, gosdk, paths, pkgconfig, witness
 from gotoolforge.console import Console
 from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, GotoolforgeError
+from gotoolforge.run import quote
 from gotoolforge.target import Target, default_target, find_target
 
 
@@ -22,7 +23,14 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     needed: bool = False
 
 
-def run_doctor(parsed: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """Targets, and the Go to look at."""
+    parser.add_argument("--target", action="append", metavar="TARGET", help="default: this machine")
+    parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    parser.add_argument("--go", default="", metavar="PATH", help="the go program to use")
+
+
+def run(parsed: argparse.Namespace) -> int:
     """Print all checks; EXIT_FINDINGS if something that every build needs is missing."""
     targets = [find_target(word) for word in parsed.target or ()] or [default_target()]
     checks = [*_general(parsed.go), *(one for target in targets for one in _for_target(target))]
@@ -84,7 +92,7 @@ def _for_target(target: Target) -> list[Check]:
     try:
         words = emulator.runner(target)
         checks.append(
-            Check(name=f"running {target.name}", ok=True, what=run.quote(words) or "natively")
+            Check(name=f"running {target.name}", ok=True, what=quote(words) or "natively")
         )
     except GotoolforgeError as error:
         checks.append(
