@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import NoReturn
 
 from gotoolforge import __version__
 from gotoolforge.commands import add_command
@@ -121,7 +120,7 @@ def _completion(shell: str) -> int:
     return EXIT_OK
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
+def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 

@@ -199,6 +199,32 @@ def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> Non
         return
 
 
+def ahead(work: Callable[[], T]) -> Callable[[], T]:
+    """Start `work` in a thread now; the value given waits for it, and returns or raises as it did.
+
+    For what can go on while a child runs: Python's imports, or another question to the go command.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def carry_out() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:  # handed on to whoever waits
+            failed.append(error)
+
+    thread = threading.Thread(target=carry_out, daemon=True)
+    thread.start()
+
+    def wait() -> T:
+        thread.join()
+        if failed:
+            raise failed[0]
+        return done[0]
+
+    return wait
+
+
 def side_by_side(items: tuple[Item, ...], work: Callable[[Item], T]) -> tuple[T, ...]:
     """`work` on every item, two at a time, the results in order; the first error ends it."""
     if len(items) == 1:

@@ -9,7 +9,6 @@ tmp/                               work in progress; swept when its owner is gon
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,11 +30,16 @@ def place(*parts: str) -> Path:
 
 def digest_of(value: object) -> str:
     """sha256 of the canonical JSON of a plain value, as hex."""
+    import hashlib
+
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
     """sha256 of a file's content, as hex; the file is read in pieces."""
+    # Imported here: it loads OpenSSL, and the first question to Go need not wait for that.
+    import hashlib
+
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -11,7 +11,7 @@ from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from gotoolforge.gobuild import DEFAULT_STACK_SIZE, DriverOptions
 from gotoolforge.goflags import GoFlags
 from gotoolforge.plan import Request, c_command, ensure_toolchain, go_words
-from gotoolforge.run import Command, quote
+from gotoolforge.run import Command, ahead, quote
 from gotoolforge.settings import Settings, load_settings
 from gotoolforge.target import Target, default_target, find_target
 
@@ -118,8 +118,9 @@ def _make_request(
     if not cwd.is_dir():
         what = f"-C {cwd}: no such folder"
         raise UsageError(what)
+    asked = ahead(lambda: gosdk.find_go(cwd, console, explicit=parsed.go, offline=parsed.offline))
     targets = tuple(find_target(word) for word in parsed.target or ())
-    sdk = gosdk.find_go(cwd, console, explicit=parsed.go, offline=parsed.offline)
+    sdk = asked()
     settings = load_settings(sdk.module_dir)
     if not targets:
         targets = tuple(find_target(word) for word in settings.targets) or (default_target(),)
