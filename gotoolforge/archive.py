@@ -1,29 +1,55 @@
-"""Unpacking tarballs that came from outside: nothing may climb out of the folder."""
+"""Unpacking archives that came from outside: nothing may climb out of the folder."""
 
 import tarfile
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
 from gotoolforge.errors import FetchError, StoreError
 
 
-def unpack(tarball: Path, folder: Path) -> None:
-    """Unpack `tarball` into the new folder `folder`.
+def unpack(archive: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
+    """Unpack a tarball or a wheel into the new folder `folder`.
 
-    Raises FetchError for a member that climbs out or is absolute, or a broken archive, and
-    StoreError for a full disk.
+    `skip` names folders, relative to the archive's top folder, that are left out. Raises FetchError
+    for a member that climbs out or is absolute and for a broken archive, StoreError where the disk
+    is full.
     """
     folder.mkdir(parents=True)
     try:
-        with tarfile.open(tarball) as archive:
-            archive.extractall(folder, filter="data")
+        if archive.suffix in {".whl", ".zip"}:
+            _unzip(archive, folder)
+        else:
+            _untar(archive, folder, skip)
     except tarfile.FilterError as error:
-        what = f"{tarball.name} is refused: {error}"
+        what = f"{archive.name} is refused: {error}"
         raise FetchError(
             what, hint="no honest archive has such a member; remove the file"
         ) from error
-    except (tarfile.TarError, EOFError) as error:
-        what = f"{tarball.name} is not a whole archive: {error}"
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        what = f"{archive.name} is not a whole archive: {error}"
         raise FetchError(what, hint="remove the file, and it will be fetched again") from error
     except OSError as error:
-        what = f"cannot unpack {tarball.name} into {folder}: {error.strerror}"
+        what = f"cannot unpack {archive.name} into {folder}: {error.strerror}"
         raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
+
+
+def _untar(archive: Path, folder: Path, skip: tuple[str, ...]) -> None:
+    doomed = {PurePosixPath(one) for one in skip}
+
+    def wanted(member: tarfile.TarInfo, where: str) -> tarfile.TarInfo | None:
+        below_top = PurePosixPath(*PurePosixPath(member.name).parts[1:])
+        if doomed and (below_top in doomed or doomed & set(below_top.parents)):
+            return None
+        return tarfile.data_filter(member, where)
+
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter=wanted)  # noqa: S202 (the filter is the guard)
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        # zipfile itself strips what would climb out; it forgets who may be run.
+        for member in opened.infolist():
+            path = opened.extract(member, folder)
+            if member.external_attr >> 16 & 0o111:
+                Path(path).chmod(0o755)

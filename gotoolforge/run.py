@@ -24,6 +24,7 @@ Item = TypeVar("Item")
 
 _TAIL_LINES = 30
 _GRACE_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1
 _alive: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
 _stopping = threading.Event()
@@ -93,8 +94,12 @@ def replace_process(command: Command) -> None:
     os.execvpe(command.argv[0], list(command.argv), command.full_env())  # noqa: S606
 
 
-def run_logged(command: Command, log: Path, what: str) -> None:
+def run_logged(
+    command: Command, log: Path, what: str, *, pass_fds: frozenset[int] = frozenset()
+) -> None:
     """Run a long command with both streams in the file `log` (appended).
+
+    It inherits the descriptors `pass_fds`, and ends with this process, however that ends.
 
     Raises ToolchainError with the last lines of the log and its path if it fails.
     """
@@ -116,6 +121,9 @@ def run_logged(command: Command, log: Path, what: str) -> None:
                 _tty_out=False,
                 _no_out=True,
                 _no_err=True,
+                _pass_fds=pass_fds,
+                _new_session=True,
+                _preexec_fn=_ending_with_parent(),
                 _bg=True,
                 _bg_exc=False,
                 _return_cmd=True,
@@ -133,6 +141,22 @@ def run_logged(command: Command, log: Path, what: str) -> None:
             tail = last_lines(log)
             failed = f"{what} failed with exit code {error.exit_code}:\n{tail}"
             raise ToolchainError(failed, log=str(log)) from error
+
+
+def _ending_with_parent() -> Callable[[], None]:
+    """What a child calls so as to be told to end when this process is gone, by SIGKILL too.
+
+    make hands the signal on to what it runs. Linux only (prctl(2), PR_SET_PDEATHSIG).
+    """
+    import ctypes
+
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+    def ask() -> None:
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+    return ask
 
 
 def last_lines(log: Path, count: int = _TAIL_LINES) -> str:

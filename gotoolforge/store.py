@@ -11,7 +11,7 @@ tmp/                               work in progress; swept when its owner is gon
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,15 +73,27 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Hold the store-wide lock `name`; a second process waits for the first."""
+def locked(name: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the store-wide lock `name`; a second process waits for the first.
+
+    `waiting` is told, in words, if there is somebody to wait for.
+    """
     # Imported here: only making things needs a lock, and the import costs 40 ms.
     import filelock
 
     folder = ensure_dir(place("locks"))
     try:
-        with filelock.FileLock(folder / f"{name}.lock"):
+        lock = filelock.FileLock(folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0 if waiting else -1)
+        except filelock.Timeout:
+            assert waiting is not None
+            waiting(f"another gotoolforge works on {name}; waiting for it")
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
     except PermissionError as error:
         what = f"the store cannot be written: {folder}: {error.strerror}"
         hint = "set GOTOOLFORGE_CACHE to a folder that you can write to"

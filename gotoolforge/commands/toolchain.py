@@ -10,8 +10,8 @@ import msgspec
 from gotoolforge import compilers, store
 from gotoolforge.commands import add_command, add_volume
 from gotoolforge.console import Console, render_table
-from gotoolforge.errors import EXIT_OK, StoreError, ToolchainError
-from gotoolforge.target import find_target
+from gotoolforge.errors import EXIT_OK, StoreError, ToolchainError, UsageError
+from gotoolforge.target import default_target, find_target, load_targets
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
@@ -19,6 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = add_command(verbs, "list", "list the toolchains in the store")
     verb.add_argument("--json", action="store_true")
+    verb = add_command(verbs, "build", "forge GCC toolchains from source")
+    verb.add_argument("targets", nargs="*", metavar="TARGET", help="default: this machine's")
+    verb.add_argument("--all", action="store_true", help="every target of the table")
+    verb.add_argument("--languages", metavar="LIST", help="c or c,c++; default: c,c++")
+    verb.add_argument("--offline", action="store_true", help="download nothing")
+    verb.add_argument("--keep", action="store_true", help="keep the build folders")
+    add_volume(verb)
     verb = add_command(verbs, "path", "print a toolchain's prefix, made first if absent")
     verb.add_argument("target", metavar="TARGET")
     verb.add_argument("--toolchain", metavar="FAMILY")
@@ -35,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Carry out one verb."""
-    verbs = {"list": _list, "path": _path, "import": _import, "remove": _remove}
+    verbs = {"list": _list, "build": _build, "path": _path, "import": _import, "remove": _remove}
     return verbs[parsed.verb](parsed)
 
 
@@ -67,6 +74,26 @@ def _list(parsed: argparse.Namespace) -> int:
         for one in rows
     ]
     render_table(("TARGET", "FAMILY", "VERSION", "PREFIX"), table)
+    return EXIT_OK
+
+
+def _build(parsed: argparse.Namespace) -> int:
+    from gotoolforge.forge.build import Order, forge_toolchains
+    from gotoolforge.forge.recipe import chosen_languages
+
+    if parsed.all and parsed.targets:
+        what = "either targets or --all"
+        raise UsageError(what)
+    targets = tuple(find_target(word) for word in parsed.targets) or (default_target(),)
+    order = Order(
+        targets=load_targets() if parsed.all else tuple({one.name: one for one in targets}.values()),
+        languages=chosen_languages(parsed.languages),
+        offline=parsed.offline,
+        keep=parsed.keep,
+    )
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    for prefix in forge_toolchains(order, console):
+        print(prefix)
     return EXIT_OK
 
 

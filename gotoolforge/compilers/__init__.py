@@ -9,7 +9,7 @@ from types import ModuleType
 
 from gotoolforge.errors import UsageError
 
-FAMILIES = ("zig", "system", "imported")
+FAMILIES = ("gcc", "zig", "system", "imported")
 DEFAULT_FAMILY = "zig"
 
 

@@ -10,7 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
-from gotoolforge import archive, distro, fetch, paths, recipe, run, store
+from gotoolforge import distro, fetch, paths, recipe, run, sources, store
 from gotoolforge.compilers.toolchain import Toolchain, from_manifest, to_manifest
 from gotoolforge.console import Console
 from gotoolforge.errors import StoreError, ToolchainError
@@ -91,16 +91,17 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
         raise ToolchainError(what, hint=hint)
     gcc = find_gcc(target)
     assert gcc is not None
-    (musl,) = recipe.load_sources("musl")
+    musl = recipe.load_source("musl")
     version = f"musl {musl.version}, gcc {_said(gcc, '-dumpfullversion')}"
     digest = _digest(target, gcc, musl)
     prefix = store.place("toolchains", f"{target.name}-system-{store.short(digest)}")
     if not (prefix / "manifest.json").is_file():
-        tarball = fetch.ensure_source(musl, console, offline=offline)
+        fetched = fetch.ensure_source(musl, console, offline=offline)
+        source = sources.ensure_tree(fetched, console, patches=_patches(musl))
         with store.locked(prefix.name):
             if not (prefix / "manifest.json").is_file():
                 with console.step(f"build musl {musl.version} for {target.name}", long=True):
-                    _make(_toolchain(target, version, digest, prefix), gcc, tarball, musl)
+                    _make(_toolchain(target, version, digest, prefix), gcc, source)
     return from_manifest((prefix / "manifest.json").read_bytes())
 
 
@@ -118,8 +119,9 @@ def _toolchain(target: Target, version: str, digest: str, prefix: Path) -> Toolc
     )
 
 
-def _patches(musl: Source) -> list[Path]:
-    return sorted((paths.recipes_dir() / "patches" / f"musl-{musl.version}").glob("*.patch"))
+def _patches(musl: Source) -> tuple[Path, ...]:
+    found = (paths.recipes_dir() / "patches" / f"musl-{musl.version}").glob("*.patch")
+    return tuple(sorted(found))
 
 
 def _companion() -> Path:
@@ -129,19 +131,17 @@ def _companion() -> Path:
 def _digest(target: Target, gcc: str, musl: Source) -> str:
     files = [store.file_sha256(path) for path in [*_patches(musl), _companion()]]
     return store.digest_of(
-        [_SPECS, _DRIVER, _CFLAGS, musl.sha256, files, target.distro_cflags, target.triple, gcc,
+        [_SPECS, _DRIVER, _CFLAGS, [form.sha256 for form in musl.forms], files,
+         target.distro_cflags, target.triple, gcc,
          _said(gcc, "-dumpfullversion"), _said(gcc, "-dumpmachine"), str(store.place())]
     )  # fmt: skip
 
 
-def _make(toolchain: Toolchain, gcc: str, tarball: Path, musl: Source) -> None:
+def _make(toolchain: Toolchain, gcc: str, source: Path) -> None:
     log = store.place("logs", f"{toolchain.prefix.name}.log")
     with store.scratch_dir() as scratch:
-        archive.unpack(tarball, scratch / "src")
-        source = scratch / "src" / f"musl-{musl.version}"
-        _apply_patches(musl, source)
-        made = scratch / "made"
-        _build_musl(toolchain, gcc, source, made, log)
+        made, work = scratch / "made", store.ensure_dir(scratch / "work")
+        _build_musl(toolchain, gcc, source, work, made, log)
         try:
             _copy_kernel_headers(gcc, made / "sysroot" / "include", scratch)
             _write_driver(toolchain, gcc, made)
@@ -156,16 +156,9 @@ def _make(toolchain: Toolchain, gcc: str, tarball: Path, musl: Source) -> None:
         store.publish(made, toolchain.prefix)
 
 
-def _apply_patches(musl: Source, source: Path) -> None:
-    import patch_ng
-
-    for path in _patches(musl):
-        if not patch_ng.fromfile(str(path)).apply(strip=1, root=str(source)):
-            what = f"{path.name} does not apply to musl {musl.version}"
-            raise ToolchainError(what, hint="the patch and the pinned version do not fit together")
-
-
-def _build_musl(toolchain: Toolchain, gcc: str, source: Path, made: Path, log: Path) -> None:
+def _build_musl(
+    toolchain: Toolchain, gcc: str, source: Path, work: Path, made: Path, log: Path
+) -> None:
     target_flags = _target_flags(toolchain)
     tools = gcc.removesuffix("gcc")
     env = {
@@ -182,7 +175,7 @@ def _build_musl(toolchain: Toolchain, gcc: str, source: Path, made: Path, log: P
     jobs = f"-j{os.cpu_count() or 1}"
     install = ("make", "install", f"DESTDIR={made / 'sysroot'}")
     for what, argv in (("configure", configure), ("make", ("make", jobs)), ("install", install)):
-        run.run_logged(Command(argv=argv, env=env, cwd=source), log, f"musl: {what}")
+        run.run_logged(Command(argv=argv, env=env, cwd=work), log, f"musl: {what}")
 
 
 def _target_flags(toolchain: Toolchain) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from gotoolforge.target import load_targets
 
 def test_every_recipe_loads() -> None:
     for path in (paths.recipes_dir() / "sources").glob("*.toml"):
-        assert recipe.load_sources(path.stem)
+        assert recipe.load_source(path.stem).forms
     for path in (paths.recipes_dir() / "policies").glob("*.toml"):
         assert load_policy(path.stem).name == path.stem
     assert zig.load_recipe().version

@@ -12,7 +12,7 @@ import pytest
 from gotoolforge import fetch
 from gotoolforge.console import Console
 from gotoolforge.errors import FetchError
-from gotoolforge.recipe import Source
+from gotoolforge.recipe import Form, Source
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -46,6 +46,7 @@ class Server(BaseHTTPRequestHandler):
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("GOTOOLFORGE_CACHE", str(tmp_path / "store"))
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    monkeypatch.setattr(fetch, "_dead", {})
     Server.asked.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -57,7 +58,8 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def source(*urls: str) -> Source:
     digest = hashlib.sha256(CONTENT).hexdigest()
-    return Source(name="x", version="1", file="x.bin", sha256=digest, licence="MIT", urls=urls)
+    form = Form(file="x.bin", sha256=digest, urls=urls)
+    return Source(name="x", version="1", licence="MIT", forms=(form,))
 
 
 def leftovers(path: Path) -> list[str]:
@@ -66,20 +68,20 @@ def leftovers(path: Path) -> list[str]:
 
 def test_a_good_file_is_kept_under_its_digest(base: str) -> None:
     wanted = source(f"{base}/good")
-    path = fetch.ensure_source(wanted, Console(quiet=True))
+    path = fetch.ensure_source(wanted, Console(quiet=True)).path
     assert path.read_bytes() == CONTENT
-    assert fetch.ensure_source(wanted, Console(quiet=True), offline=True) == path
+    assert fetch.ensure_source(wanted, Console(quiet=True), offline=True).path == path
     assert len(Server.asked) == 1
 
 
 def test_a_wrong_digest_is_refused_and_the_next_place_tried(base: str) -> None:
-    path = fetch.ensure_source(source(f"{base}/wrong", f"{base}/good"), Console(quiet=True))
+    path = fetch.ensure_source(source(f"{base}/wrong", f"{base}/good"), Console(quiet=True)).path
     assert path.read_bytes() == CONTENT
     assert leftovers(path.parent) == [path.name]
 
 
 def test_a_broken_off_download_is_resumed(base: str) -> None:
-    path = fetch.ensure_source(source(f"{base}/cut"), Console(quiet=True))
+    path = fetch.ensure_source(source(f"{base}/cut"), Console(quiet=True)).path
     assert path.read_bytes() == CONTENT
     begun = Server.asked[1][1] or ""
     assert 0 < int(begun.removeprefix("bytes=").rstrip("-")) <= len(CONTENT) // 2

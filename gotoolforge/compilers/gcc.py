@@ -1,0 +1,72 @@
+"""The `gcc` family: GCC and musl forged from source by a recipe; the default.
+
+A warm build only computes the recipe's digest and looks it up in the store.
+"""
+
+from pathlib import Path
+
+from gotoolforge.compilers.toolchain import Toolchain
+from gotoolforge.console import Console
+from gotoolforge.errors import ToolchainError
+from gotoolforge.forge.recipe import (
+    chosen_languages,
+    host_name,
+    load_recipe,
+    toolchain_digest,
+    toolchain_dir,
+)
+from gotoolforge.target import Target
+
+
+def examine(target: Target) -> list[tuple[str, str]]:
+    """What is missing for this target: pairs of what it is and the command that mends it."""
+    try:
+        host_name()
+    except ToolchainError as error:
+        return [(error.what, error.hint)]
+    if (_folder(target)[0] / "manifest.json").is_file():
+        return []
+    return [
+        (f"not forged yet for {target.name}", f"gotoolforge toolchain build {target.name}"),
+    ]
+
+
+def ensure_toolchain(target: Target, console: Console, *, offline: bool = False) -> Toolchain:
+    """The toolchain for `target`; forged if it is not there, which takes a good while.
+
+    Raises what `forge.build.forge_toolchains` raises.
+    """
+    prefix, digest, languages = _folder(target)
+    if not (prefix / "manifest.json").is_file():
+        from gotoolforge.forge.build import Order, expected_minutes, forge_toolchains
+
+        console.say(
+            f"there is no GCC toolchain for {target.name} yet: forging one takes about "
+            f"{expected_minutes()} minutes, once; --toolchain zig is ready at once"
+        )
+        forge_toolchains(Order(targets=(target,), languages=languages, offline=offline), console)
+    return as_toolchain(prefix, target, digest, languages)
+
+
+def as_toolchain(
+    prefix: Path, target: Target, digest: str, languages: tuple[str, ...]
+) -> Toolchain:
+    """What the build driver needs to know of a forged toolchain."""
+    program = prefix / "bin" / target.triple
+    return Toolchain(
+        family="gcc",
+        target=target.name,
+        version=load_recipe().version_words,
+        digest=digest,
+        prefix=prefix,
+        sysroot=prefix / target.triple,
+        cc=program.with_name(f"{target.triple}-gcc"),
+        cxx=program.with_name(f"{target.triple}-g++") if "c++" in languages else None,
+        ar=program.with_name(f"{target.triple}-ar"),
+    )
+
+
+def _folder(target: Target) -> tuple[Path, str, tuple[str, ...]]:
+    languages = chosen_languages()
+    digest = toolchain_digest(load_recipe(), target, languages)
+    return toolchain_dir(target, digest), digest, languages

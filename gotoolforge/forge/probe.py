@@ -1,0 +1,116 @@
+"""The self-check of a toolchain before it is published: programs compiled, linked, judged and run.
+
+The programs and the ways to compile them are data: `recipes/probes.toml`.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from gotoolforge import emulator, paths, run
+from gotoolforge.console import Console
+from gotoolforge.elf import read_elf
+from gotoolforge.errors import EmulatorError, ToolchainError
+from gotoolforge.run import Command, side_by_side
+from gotoolforge.tables import Row, load_table
+from gotoolforge.target import Target
+
+
+class Probe(Row, frozen=True):
+    """One program: its file below recipes/probes, and what it shows."""
+
+    file: str
+    why: str
+    language: str = "c"
+    flags: tuple[str, ...] = ()
+
+
+class Probes(Row, frozen=True):
+    """`recipes/probes.toml`: every program is compiled in every one of these ways."""
+
+    optimise: tuple[str, ...]
+    link: tuple[tuple[str, ...], ...]
+    probe: tuple[Probe, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One program in one way; `problem` is empty where all went well."""
+
+    probe: str
+    flags: tuple[str, ...]
+    problem: str = ""
+
+
+def load_probes() -> Probes:
+    """The table of probes."""
+    return load_table(paths.recipes_dir() / "probes.toml", Probes)
+
+
+def check_toolchain(
+    prefix: Path, target: Target, languages: tuple[str, ...], scratch: Path, console: Console
+) -> tuple[Outcome, ...]:
+    """Compile and run every probe with the toolchain in `prefix`; what came of each.
+
+    Foreign programs run under qemu-user; without one they are compiled and judged only, and that is
+    said. Raises ToolchainError, naming the probes, if one fails.
+    """
+    table = load_probes()
+    try:
+        runner: tuple[str, ...] | None = emulator.runner(target)
+    except EmulatorError as error:
+        runner = None
+        console.warn(f"the probes are compiled but not run: {error.what} ({error.hint})")
+    ways = tuple(
+        (probe, (optimise, *link, *probe.flags))
+        for probe in table.probe
+        if probe.language in languages
+        for optimise in table.optimise
+        for link in table.link
+    )
+
+    def one(way: tuple[Probe, tuple[str, ...]]) -> Outcome:
+        probe, flags = way
+        name = f"{probe.file}{'-'.join(flags)}".replace("/", "_")
+        problem = _try(prefix, target, probe, flags, scratch / name, runner)
+        return Outcome(probe=probe.file, flags=flags, problem=problem)
+
+    outcomes = side_by_side(ways, one)
+    bad = [f"  {one.probe} {' '.join(one.flags)}: {one.problem}" for one in outcomes if one.problem]
+    if bad:
+        what = f"the toolchain for {target.name} failed its self-check:\n" + "\n".join(bad)
+        raise ToolchainError(what, hint="it is not published; please report this with the log")
+    return outcomes
+
+
+def _try(
+    prefix: Path,
+    target: Target,
+    probe: Probe,
+    flags: tuple[str, ...],
+    made: Path,
+    runner: tuple[str, ...] | None,
+) -> str:
+    """What is wrong with one program compiled in one way, or nothing."""
+    driver = "g++" if probe.language == "c++" else "gcc"
+    source = paths.recipes_dir() / "probes" / probe.file
+    libraries = [flag for flag in flags if flag.startswith("-l")]
+    words = [flag for flag in flags if flag not in libraries]
+    argv = (str(prefix / "bin" / f"{target.triple}-{driver}"), *words, str(source), "-o", str(made),
+            *libraries, "-lm")  # fmt: skip
+    answer = run.ask(Command(argv=argv))
+    if answer.code:
+        return f"does not compile: {answer.err.strip()[-600:]}"
+    facts = read_elf(made)
+    if facts.interpreter or facts.needed:
+        return f"is not static: it needs {facts.interpreter or ', '.join(facts.needed)}"
+    if (facts.type == "DYN") != ("-static-pie" in flags):
+        return f"is {facts.type}, which these flags do not ask for"
+    want = target.elf
+    if (facts.machine, facts.bits, facts.order) != (want.machine, want.bits, want.order):
+        return f"is for {facts.machine}"
+    if runner is None:
+        return ""
+    answer = run.ask(Command(argv=(*runner, str(made))))
+    if answer.code or answer.out != "ok\n":
+        return f"ran and ended with {answer.code}: {(answer.out + answer.err).strip()[-300:]}"
+    return ""

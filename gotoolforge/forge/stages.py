@@ -1,0 +1,307 @@
+"""The stages of a toolchain as values: what runs, where, in what environment. Nothing runs here.
+
+The order is musl-cross-make's: binutils; GCC's compilers (xgcc); the kernel's and musl's headers;
+libgcc; musl; the rest of GCC; then everything is installed with an empty prefix, so that the
+tree can be moved.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from gotoolforge import store
+from gotoolforge.forge.recipe import ForgeRecipe
+from gotoolforge.run import Command
+from gotoolforge.target import Target
+
+# What stands in an installed file for the folder in which it was made.
+NEUTRAL = "/forge"
+# GCC's own make rules: no documentation, and libraries in lib, not in lib64 or lib32. It has to be
+# part of $(MAKE), since the top-level Makefile clears MAKEOVERRIDES.
+_MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true")
+_HOST_TOOLS = {"CC": "host-cc", "CXX": "host-c++", "AR": "host-ar", "RANLIB": "host-ranlib",
+               "CC_FOR_BUILD": "host-cc", "CXX_FOR_BUILD": "host-c++"}  # fmt: skip
+
+
+class Workshop(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the work is done: all below one folder, so that relative paths are always the same.
+
+    `sources` are unpacked trees by component; `host` has bin/ with the host compiler and, once
+    `libraries` has run, lib/ with gmp, mpfr and mpc.
+    """
+
+    root: Path
+    work: Path
+    host: Path
+    sources: dict[str, Path]
+    host_triple: str
+
+    @property
+    def out(self) -> Path:
+        """The toolchain as it will be published."""
+        return self.work / "out"
+
+    @property
+    def sysroot(self) -> Path:
+        """Headers and libc for building GCC's own libraries."""
+        return self.work / "sysroot"
+
+    def seen_from(self, folder: Path, component: str) -> str:
+        """A source tree as a relative path: an absolute one would end up in what is made."""
+        return os.path.relpath(self.sources[component], folder)
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the work. `folder` is where it builds; `digest` names all that decides it.
+
+    A stage that was stopped goes on in its folder if it is `resumable`, else it starts anew, and
+    the `fresh` folders are removed first.
+    """
+
+    name: str
+    folder: Path
+    commands: tuple[Command, ...]
+    digest: str = ""
+    resumable: bool = False
+    fresh: tuple[Path, ...] = ()
+
+
+def library_stages(forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
+    """gmp, mpfr and mpc, for GCC's compilers: once for a host, shared by all its targets."""
+    stages = []
+    for name in ("gmp", "mpfr", "mpc"):
+        folder = shop.work / f"obj-{name}"
+        flags = (f"--build={shop.host_triple}", f"--host={shop.host_triple}",
+                 f"--prefix={shop.host}", *forge.libraries.configure,
+                 f"--with-gmp={shop.host}", f"--with-mpfr={shop.host}")  # fmt: skip
+        configure = (f"{shop.seen_from(folder, name)}/configure", *flags)
+        stages.append(
+            Stage(
+                name=name,
+                folder=folder,
+                fresh=(folder,),
+                commands=_in(folder, _host_env(forge, shop), configure, ("make",),
+                             ("make", "-j1", "install")),
+            )
+        )  # fmt: skip
+    return _chained(stages, forge, shop)
+
+
+def target_stages(
+    forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[str, ...]
+) -> tuple[Stage, ...]:
+    """All stages of one target's toolchain, in order."""
+    stages = (
+        _binutils(forge, shop, target),
+        _xgcc(forge, shop, target, languages),
+        _headers(forge, shop, target),
+        _gcc_make("libgcc", forge, shop, "all-target-libgcc"),
+        _musl(forge, shop, target),
+        _gcc_make("libs", forge, shop, "all"),
+        _install(forge, shop, target),
+    )
+    return _chained(list(stages), forge, shop)
+
+
+def _binutils(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
+    folder = shop.work / "obj-binutils"
+    configure = (
+        f"{shop.seen_from(folder, 'binutils')}/configure",
+        *_cross_words(shop, target),
+        *forge.binutils.configure,
+    )
+    commands = _in(
+        folder,
+        _host_env(forge, shop),
+        configure,
+        _make(),
+        # Installs race each other in one folder: one after another.
+        _make("-j1", f"DESTDIR={shop.out}", "install"),
+    )
+    return Stage(name="binutils", folder=folder, commands=commands, resumable=True, fresh=(folder,))
+
+
+def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[str, ...]) -> Stage:
+    folder = shop.work / "obj-gcc"
+    env = _target_env(forge, shop)
+    configure = (
+        f"{shop.seen_from(folder, 'gcc')}/configure",
+        *_cross_words(shop, target),
+        f"--enable-languages={','.join(languages)}",
+        f"--with-build-sysroot={shop.sysroot}",
+        "--with-native-system-header-dir=/include",
+        *(f"--with-{name}={shop.host}" for name in ("gmp", "mpfr", "mpc")),
+        *forge.gcc.configure,
+        *target.gcc_configure,
+    )
+    # The driver keeps its configure line (`gcc -v`), folders of this machine included.
+    neutral = f"s#{shop.root}#{NEUTRAL}#g"
+    commands = (
+        Command(argv=("mkdir", "-p", str(shop.sysroot / "include")), cwd=shop.work),
+        *_in(
+            folder,
+            env,
+            configure,
+            _make("configure-gcc"),
+            ("sed", "-i", neutral, "gcc/configargs.h"),
+            _make("all-gcc"),
+        ),
+    )
+    return Stage(name="xgcc", folder=folder, commands=commands, resumable=True, fresh=(folder,))
+
+
+def _headers(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
+    folder = shop.work / "obj-musl"
+    compiler = f"{shop.work}/obj-gcc/gcc/xgcc -B{shop.work}/obj-gcc/gcc --sysroot={shop.sysroot}"
+    env = {
+        **_target_env(forge, shop),
+        "CC": compiler,
+        "CFLAGS": " ".join(forge.musl.cflags),
+        "AR": f"{target.triple}-ar",
+        "RANLIB": f"{target.triple}-ranlib",
+        "LIBCC": f"{shop.work}/obj-gcc/{target.triple}/libgcc/libgcc.a",
+    }
+    configure = (
+        f"{shop.seen_from(folder, 'musl')}/configure",
+        "--prefix=",
+        f"--host={target.triple}",
+        *forge.musl.configure,
+    )
+    include = shop.sysroot / "include"
+    # The kernel's first: where both have a file (scsi/), libc's stands.
+    commands = (
+        *_kernel_headers(forge, shop, target, include),
+        *_in(folder, env, configure, ("make", f"DESTDIR={shop.sysroot}", "install-headers")),
+    )
+    return Stage(name="headers", folder=folder, commands=commands, fresh=(folder,))
+
+
+def _kernel_headers(
+    forge: ForgeRecipe, shop: Workshop, target: Target, include: Path
+) -> tuple[Command, ...]:
+    root = shop.sources[forge.host.source] / forge.headers.root
+    lines: list[tuple[str, ...]] = [("rm", "-rf", str(include)), ("mkdir", "-p", str(include))]
+    for name in (forge.headers.common, forge.headers.arch[target.kernel_arch]):
+        lines.append(("cp", "-R", f"{root / name}/.", f"{include}/"))
+    # musl-cross-make left them out for riscv64 without a word: its header set has no such arch.
+    lines.append(("test", "-f", f"{include}/linux/version.h"))
+    lines.append(("test", "-f", f"{include}/asm/unistd.h"))
+    return tuple(Command(argv=line, cwd=shop.work) for line in lines)
+
+
+def _gcc_make(name: str, forge: ForgeRecipe, shop: Workshop, goal: str) -> Stage:
+    folder = shop.work / "obj-gcc"
+    commands = _in(folder, _target_env(forge, shop), _make(goal))
+    return Stage(name=name, folder=folder, commands=commands, resumable=True)
+
+
+def _musl(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
+    folder = shop.work / "obj-musl"
+    tools = (f"AR={target.triple}-ar", f"RANLIB={target.triple}-ranlib")
+    env = _target_env(forge, shop)
+    commands = _in(
+        folder,
+        env,
+        ("make", *tools, "all"),
+        ("make", "-j1", *tools, f"DESTDIR={shop.sysroot}", "install"),
+    )
+    return Stage(name="musl", folder=folder, commands=commands, resumable=True)
+
+
+def _install(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
+    folder = shop.work / "obj-gcc"
+    sysroot = shop.out / target.triple
+    env = _target_env(forge, shop)
+    commands = (
+        *_in(folder, env, _make("-j1", f"DESTDIR={shop.out}", "install")),
+        Command(argv=("cp", "-R", f"{shop.sysroot}/.", f"{sysroot}/"), cwd=shop.work),
+        *_tidy(shop, target),
+        *_links(forge, shop, target),
+    )
+    return Stage(name="install", folder=folder, commands=commands)
+
+
+def _tidy(shop: Workshop, target: Target) -> tuple[Command, ...]:
+    """What nobody needs, and what holds folders of this machine (libtool's and fixincludes')."""
+    triple = target.triple
+    gone = [f"{shop.out}/{name}" for name in ("share", "include", "lib/bfd-plugins")]
+    script = (
+        "find . -name '*.la' -exec rm -f {} + ; find . -name '*-gdb.py' -exec rm -f {} + ; "
+        "find . -depth -type d -name install-tools -exec rm -rf {} + ; "
+        # Parts of libgcc and libstdc++ insist on -g.
+        f"find {triple}/lib lib/gcc -name '*.[ao]' -exec bin/{triple}-strip -g {{}} + ; "
+        f"chmod -R u+w,go+rX,go-w ."
+    )
+    return (
+        Command(argv=("rm", "-rf", *gone), cwd=shop.out),
+        Command(argv=("sh", "-eu", "-c", script), cwd=shop.out),
+    )
+
+
+def _links(forge: ForgeRecipe, shop: Workshop, target: Target) -> tuple[Command, ...]:
+    """The loader's link made relative, TRIPLE-cc, and the tools under the alias triples."""
+    rule = forge.aliases
+    names = [target.triple.replace(rule.from_, to) for to in rule.to]
+    script = (
+        'triple=$1; shift; ln -sfn libc.so "$triple/lib/$1"; shift; cd bin; '
+        'ln -sfn "$triple-gcc" "$triple-cc"; '
+        'for alias; do for tool in "$triple"-*; do '
+        'ln -sfn "$tool" "$alias${tool#"$triple"}"; done; done'
+    )
+    loader = Path(target.loader).name
+    argv = ("sh", "-eu", "-c", script, "sh", target.triple, loader)
+    return (Command(argv=(*argv, *(one for one in names if one != target.triple)), cwd=shop.out),)
+
+
+def _cross_words(shop: Workshop, target: Target) -> tuple[str, ...]:
+    return (
+        f"--build={shop.host_triple}", f"--host={shop.host_triple}", f"--target={target.triple}",
+        "--prefix=", "--libdir=/lib", f"--with-sysroot=/{target.triple}",
+    )  # fmt: skip
+
+
+def _host_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
+    flags = " ".join(forge.host.cflags)
+    clean = dict.fromkeys(("CPPFLAGS", "LDFLAGS", "LIBS", "CPATH", "LIBRARY_PATH", "CONFIG_SITE",
+                           "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "MAKEFLAGS"))  # fmt: skip
+    return {
+        **clean,
+        **forge.host.env,
+        **_HOST_TOOLS,
+        "CFLAGS": flags,
+        "CXXFLAGS": flags,
+        "PATH": f"{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "LC_ALL": "C",
+        "SOURCE_DATE_EPOCH": "1",
+    }
+
+
+def _target_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
+    flags = " ".join(forge.gcc.cflags_for_target)
+    return {
+        **_host_env(forge, shop),
+        "PATH": f"{shop.out / 'bin'}:{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "CFLAGS_FOR_TARGET": flags,
+        "CXXFLAGS_FOR_TARGET": flags,
+    }
+
+
+def _make(*words: str) -> tuple[str, ...]:
+    return ("make", f"MAKE=make {' '.join(_MAKE_WORDS)}", *_MAKE_WORDS, *words)
+
+
+def _in(folder: Path, env: dict[str, str | None], *lines: tuple[str, ...]) -> tuple[Command, ...]:
+    return tuple(Command(argv=line, env=env, cwd=folder) for line in lines)
+
+
+def _chained(stages: list[Stage], forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
+    """Each stage's digest holds its own words and those of all stages before it."""
+    made, before = [], store.digest_of([forge.format, sorted(shop.sources)])
+    for stage in stages:
+        words = [[one.argv, sorted(one.env.items())] for one in stage.commands]
+        text = msgspec.json.encode(words).decode()
+        neutral = text.replace(str(shop.root), NEUTRAL).replace(os.environ.get("PATH", ""), "")
+        before = store.digest_of([stage.name, neutral, before])
+        made.append(msgspec.structs.replace(stage, digest=before))
+    return tuple(made)
