@@ -100,6 +100,20 @@ def locked(name: str, *, waiting: Callable[[str], None] | None = None) -> Iterat
         raise StoreError(what, hint=hint) from error
 
 
+def is_locked(name: str) -> bool:
+    """Whether some process holds the store-wide lock `name` now."""
+    import filelock
+
+    path = place("locks", f"{name}.lock")
+    if not path.exists():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
 @contextmanager
 def scratch_dir(near: Path | None = None) -> Iterator[Path]:
     """A temporary folder that is gone afterwards; `near` keeps it on that folder's file system."""

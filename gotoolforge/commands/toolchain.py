@@ -1,4 +1,4 @@
-"""`gotoolforge toolchain`: what lies in the store, and taking in or removing one."""
+"""toolchain: forging C toolchains, and looking after those in the store."""
 
 import argparse
 import shutil
@@ -10,15 +10,45 @@ import msgspec
 from gotoolforge import compilers, store
 from gotoolforge.commands import add_command, add_volume
 from gotoolforge.console import Console, render_table
-from gotoolforge.errors import EXIT_OK, StoreError, ToolchainError, UsageError
-from gotoolforge.target import default_target, find_target, load_targets
+from gotoolforge.errors import (
+    EXIT_FINDINGS,
+    EXIT_OK,
+    OutputError,
+    StoreError,
+    ToolchainError,
+    UsageError,
+)
+from gotoolforge.target import Target, default_target, find_target, load_targets
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """The verbs, each with words of its own."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add_making(verbs)
     verb = add_command(verbs, "list", "list the toolchains in the store")
     verb.add_argument("--json", action="store_true")
+    verb = add_command(verbs, "status", "say which forged ones are out of date, or have holes")
+    verb.add_argument("--json", action="store_true")
+    for name, summary in (
+        ("show", "show what a forged toolchain is made of"),
+        ("verify", "hash a forged toolchain's files again"),
+    ):
+        verb = add_command(verbs, name, summary)
+        verb.add_argument("target", metavar="TARGET")
+        verb.add_argument("--json", action="store_true")
+    verb = add_command(verbs, "path", "print a toolchain's prefix, made first if absent")
+    verb.add_argument("target", metavar="TARGET")
+    verb.add_argument("--toolchain", metavar="FAMILY")
+    verb.add_argument("--offline", action="store_true")
+    add_volume(verb)
+    verb = add_command(verbs, "remove", "remove a target's toolchains from the store")
+    verb.add_argument("target", metavar="TARGET")
+    verb.add_argument("--toolchain", metavar="FAMILY", help="only this family's")
+    verb = add_command(verbs, "gc", "remove what no current recipe uses: build folders, old trees")
+    verb.add_argument("--dry-run", "-n", action="store_true", help="only say what would go")
+
+
+def _add_making(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verb = add_command(verbs, "build", "forge GCC toolchains from source")
     verb.add_argument("targets", nargs="*", metavar="TARGET", help="default: this machine's")
     verb.add_argument("--all", action="store_true", help="every target of the table")
@@ -26,55 +56,47 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     verb.add_argument("--offline", action="store_true", help="download nothing")
     verb.add_argument("--keep", action="store_true", help="keep the build folders")
     add_volume(verb)
-    verb = add_command(verbs, "path", "print a toolchain's prefix, made first if absent")
-    verb.add_argument("target", metavar="TARGET")
-    verb.add_argument("--toolchain", metavar="FAMILY")
-    verb.add_argument("--offline", action="store_true")
+    verb = add_command(verbs, "import", "take a prefix made elsewhere, or an exported toolchain")
+    verb.add_argument("source", metavar="DIR|FILE")
+    verb.add_argument("--target", metavar="TARGET", help="if a prefix's own triple is unclear")
     add_volume(verb)
-    verb = add_command(verbs, "import", "take a prefix made elsewhere, such as musl-cross-make's")
-    verb.add_argument("dir", metavar="DIR")
-    verb.add_argument("--target", metavar="TARGET", help="if the compiler's own triple is unclear")
-    add_volume(verb)
-    verb = add_command(verbs, "remove", "remove a target's toolchains from the store")
+    verb = add_command(verbs, "export", "write a forged toolchain as one file")
     verb.add_argument("target", metavar="TARGET")
-    verb.add_argument("--toolchain", metavar="FAMILY", help="only this family's")
+    verb.add_argument("file", metavar="FILE", help="ends in .tar.xz or .tar.zst")
+    add_volume(verb)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Carry out one verb."""
-    verbs = {"list": _list, "build": _build, "path": _path, "import": _import, "remove": _remove}
+    verbs = {
+        "build": _build, "list": _list, "status": _status, "show": _show, "verify": _verify,
+        "path": _path, "import": _import, "export": _export, "remove": _remove, "gc": _gc,
+    }  # fmt: skip
     return verbs[parsed.verb](parsed)
 
 
-def installed() -> list[dict[str, Any]]:
-    """The manifests of all toolchains in the store, and the records of imported ones."""
-    found = []
-    folders = [
-        *store.place("toolchains").glob("*/manifest.json"),
-        *store.place("imported").glob("*.json"),
+def _installed() -> list[dict[str, Any]]:
+    """What every toolchain in the store says of itself, forged ones and those of other families."""
+    from gotoolforge.forge.upkeep import forged
+
+    rows = [
+        {"family": "gcc", "target": made.target, "version": made.summary, "prefix": str(prefix),
+         "digest": made.digest}
+        for prefix, made in forged()
+    ]  # fmt: skip
+    ours = {row["prefix"] for row in rows}
+    others = [
+        path
+        for path in store.place("toolchains").glob("*/manifest.json")
+        if str(path.parent) not in ours
     ]
-    for manifest in sorted(folders):
+    for path in sorted([*others, *store.place("imported").glob("*.json")]):
         try:
-            found.append(msgspec.json.decode(manifest.read_bytes(), type=dict[str, Any]))
+            rows.append(msgspec.json.decode(path.read_bytes(), type=dict[str, Any]))
         except (OSError, msgspec.DecodeError) as error:
-            what = f"{manifest}: not a toolchain's manifest: {error}"
+            what = f"{path}: not a toolchain's manifest: {error}"
             raise StoreError(what, hint="remove that folder; it will be made again") from error
-    return found
-
-
-def _list(parsed: argparse.Namespace) -> int:
-    rows = installed()
-    if parsed.json:
-        from gotoolforge import report
-
-        report.print_json({"toolchains": rows})
-        return EXIT_OK
-    table = [
-        (str(one["target"]), str(one["family"]), str(one["version"]), str(one["prefix"]))
-        for one in rows
-    ]
-    render_table(("TARGET", "FAMILY", "VERSION", "PREFIX"), table)
-    return EXIT_OK
+    return sorted(rows, key=lambda row: (row["target"], row["family"]))
 
 
 def _build(parsed: argparse.Namespace) -> int:
@@ -86,7 +108,9 @@ def _build(parsed: argparse.Namespace) -> int:
         raise UsageError(what)
     targets = tuple(find_target(word) for word in parsed.targets) or (default_target(),)
     order = Order(
-        targets=load_targets() if parsed.all else tuple({one.name: one for one in targets}.values()),
+        targets=load_targets()
+        if parsed.all
+        else tuple({one.name: one for one in targets}.values()),
         languages=chosen_languages(parsed.languages),
         offline=parsed.offline,
         keep=parsed.keep,
@@ -95,6 +119,85 @@ def _build(parsed: argparse.Namespace) -> int:
     for prefix in forge_toolchains(order, console):
         print(prefix)
     return EXIT_OK
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    rows = _installed()
+    if parsed.json:
+        from gotoolforge import report
+
+        report.print_json({"toolchains": rows})
+        return EXIT_OK
+    names = ("target", "family", "version", "prefix")
+    table = [tuple(str(one[name]) for name in names) for one in rows]
+    render_table(tuple(name.upper() for name in names), table)
+    return EXIT_OK
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    from gotoolforge.forge import upkeep
+
+    rows = [upkeep.status(prefix, made) for prefix, made in upkeep.forged()]
+    if parsed.json:
+        from gotoolforge import report
+
+        report.print_json({"toolchains": msgspec.to_builtins(rows)})
+    for one in () if parsed.json else rows:
+        kept = "current" if one.current else "the recipe has changed since"
+        print(f"{one.target} ({','.join(one.languages)}): {kept}")
+        for hole in one.holes:
+            print(f"  {hole.id} in {hole.component}: {hole.what}")
+        if not one.current or one.holes:
+            print(f"  -> gotoolforge toolchain build {one.target}")
+    lacking = [one for one in rows if one.holes or not one.current]
+    return EXIT_FINDINGS if lacking else EXIT_OK
+
+
+def _forged(word: str) -> Path:
+    """The newest forged toolchain of a target, current or not. Raises ToolchainError."""
+    from gotoolforge.forge.upkeep import forged
+
+    target = find_target(word)
+    found = [(made.made, prefix) for prefix, made in forged() if made.target == target.name]
+    if not found:
+        what = f"no toolchain was forged for {target.name}"
+        raise ToolchainError(what, hint=f"gotoolforge toolchain build {target.name}")
+    return max(found)[1]
+
+
+def _show(parsed: argparse.Namespace) -> int:
+    from gotoolforge.forge.manifest import load_manifest
+
+    prefix = _forged(parsed.target)
+    made = load_manifest(prefix)
+    if parsed.json:
+        from gotoolforge import report
+
+        report.print_json({"prefix": str(prefix), "toolchain": msgspec.to_builtins(made)})
+        return EXIT_OK
+    print(f"{made.target}  {','.join(made.languages)}  for {made.host}")
+    print(f"prefix   {prefix}\ndigest   {made.digest}\nmade     {made.made} by {made.made_by}")
+    for one in made.components:
+        print(f"{one.name:8} {one.version}  {one.licence}  {one.file}")
+        for patch in one.patches:
+            print(f"         + {patch.file}")
+    spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in made.seconds.items())
+    print(f"stages   {spent}")
+    return EXIT_OK
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    from gotoolforge.forge.manifest import changed_files
+
+    prefix = _forged(parsed.target)
+    changed = changed_files(prefix)
+    if parsed.json:
+        from gotoolforge import report
+
+        report.print_json({"prefix": str(prefix), "changed": changed})
+    else:
+        print("\n".join(changed) or f"{prefix}: every file is as it was made")
+    return EXIT_FINDINGS if changed else EXIT_OK
 
 
 def _path(parsed: argparse.Namespace) -> int:
@@ -107,34 +210,75 @@ def _path(parsed: argparse.Namespace) -> int:
 
 
 def _import(parsed: argparse.Namespace) -> int:
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    source = Path(parsed.source)
+    if source.is_file():
+        from gotoolforge.forge.transfer import import_toolchain
+
+        prefix, made = import_toolchain(source, console)
+        console.say(f"taken in for {made.target}: {','.join(made.languages)}")
+        print(prefix)
+        return EXIT_OK
     from gotoolforge.compilers import imported
 
-    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     target = find_target(parsed.target) if parsed.target else None
-    toolchain = imported.import_prefix(Path(parsed.dir), target, console)
+    toolchain = imported.import_prefix(source, target, console)
     console.say(f"imported for {toolchain.target}; use it with --toolchain imported")
     print(toolchain.prefix)
+    return EXIT_OK
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from gotoolforge.forge.transfer import export_toolchain
+
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    size = export_toolchain(_forged(parsed.target), Path(parsed.file), console)
+    console.say(f"{size / 1e6:.1f} MB")
+    print(parsed.file)
     return EXIT_OK
 
 
 def _remove(parsed: argparse.Namespace) -> int:
     target = find_target(parsed.target)
     families = (parsed.toolchain,) if parsed.toolchain else compilers.FAMILIES
-    doomed: list[Path] = []
-    for family in families:
-        doomed += store.place("toolchains").glob(f"{target.name}-{family}-*")
-    if (
-        "imported" in families
-        and (record := store.place("imported", f"{target.name}.json")).is_file()
-    ):
-        doomed.append(record)
+    doomed = _of_families(target, families)
     if not doomed:
         what = f"no toolchain for {target.name} in the store"
         raise ToolchainError(what, hint="`gotoolforge toolchain list` shows what there is")
-    for path in doomed:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-        print(path)
+    _delete(doomed)
     return EXIT_OK
+
+
+def _of_families(target: Target, families: tuple[str, ...]) -> list[Path]:
+    found: list[Path] = []
+    for family in families:
+        found += store.place("toolchains").glob(f"{target.name}-{family}-*")
+    record = store.place("imported", f"{target.name}.json")
+    if "imported" in families and record.is_file():
+        found.append(record)
+    return found
+
+
+def _gc(parsed: argparse.Namespace) -> int:
+    from gotoolforge.forge.upkeep import unused
+
+    doomed = unused()
+    if parsed.dry_run:
+        for path in doomed:
+            print(path)
+    else:
+        _delete(doomed)
+    return EXIT_OK
+
+
+def _delete(doomed: list[Path]) -> None:
+    for path in doomed:
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            what = f"cannot remove {path}: {error.strerror}"
+            raise OutputError(what, hint="is it yours?") from error
+        print(path)

@@ -8,7 +8,7 @@ import gotoolforge
 FLOORS = [
     {"errors", "paths", "finding", ""},
     {"tables", "console", "run", "goelf"},
-    {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags"},
+    {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags", "holes"},
     {"archive", "distro"},
     {"fetch", "sources", "evidence", "witness", "emulator", "compilers.toolchain"},
     {"verify", "gosdk", "pkgconfig", "compilers", "compilers.zig", "compilers.system",
@@ -16,7 +16,7 @@ FLOORS = [
     {"forge.recipe", "forge.jobserver", "forge.resume", "forge.manifest"},
     {"forge", "forge.host", "forge.stages", "forge.progress", "forge.probe"},
     {"forge.work"},
-    {"forge.build", "compilers.gcc"},
+    {"forge.build", "forge.transfer", "forge.upkeep", "compilers.gcc"},
     {"cgo", "gobuild", "provenance", "remote"},
     {"plan", "placement", "pipeline", "report"},
     {"commands", "commands.golang", "commands.verify", "commands.targets", "commands.doctor",

@@ -1,0 +1,54 @@
+"""Known holes of components by version, and our patches that close them. Data: holes.toml."""
+
+import re
+from collections.abc import Iterable
+
+from gotoolforge import paths
+from gotoolforge.tables import Row, load_table
+
+
+class Hole(Row, frozen=True):
+    """A published weakness. `fixed_in` is the first version without it, empty if there is none.
+
+    `patches` are the names of our own that close it; `source` is where the claim stands.
+    """
+
+    id: str
+    component: str
+    what: str
+    source: str
+    since: str = ""
+    fixed_in: str = ""
+    patches: tuple[str, ...] = ()
+
+
+class _Table(Row, frozen=True):
+    hole: tuple[Hole, ...]
+
+
+def load_holes() -> tuple[Hole, ...]:
+    """All known holes. Raises RecipeError."""
+    return load_table(paths.recipes_dir() / "holes.toml", _Table).hole
+
+
+def open_holes(components: Iterable[tuple[str, str, tuple[str, ...]]]) -> tuple[Hole, ...]:
+    """The holes that stand open in components of (name, version, patches applied)."""
+    rows = list(components)
+    return tuple(
+        hole
+        for hole in load_holes()
+        for name, version, patches in rows
+        if name == hole.component
+        and _affects(hole, version)
+        and not set(hole.patches) & set(patches)
+    )
+
+
+def _affects(hole: Hole, version: str) -> bool:
+    number = _numbers(version)
+    before_fix = not hole.fixed_in or number < _numbers(hole.fixed_in)
+    return before_fix and number >= _numbers(hole.since)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
