@@ -75,7 +75,7 @@ def library_stages(forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
         flags = (f"--build={shop.host_triple}", f"--host={shop.host_triple}",
                  f"--prefix={shop.host}", *forge.libraries.configure,
                  f"--with-gmp={shop.host}", f"--with-mpfr={shop.host}")  # fmt: skip
-        configure = (f"{shop.seen_from(folder, name)}/configure", *flags)
+        configure = ("sh", f"{shop.seen_from(folder, name)}/configure", *flags)
         stages.append(
             Stage(
                 name=name,
@@ -107,6 +107,7 @@ def target_stages(
 def _binutils(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
     folder = shop.work / "obj-binutils"
     configure = (
+        "sh",
         f"{shop.seen_from(folder, 'binutils')}/configure",
         *_cross_words(shop, target),
         *forge.binutils.configure,
@@ -126,6 +127,7 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
     folder = shop.work / "obj-gcc"
     env = _target_env(forge, shop)
     configure = (
+        "sh",
         f"{shop.seen_from(folder, 'gcc')}/configure",
         *_cross_words(shop, target),
         f"--enable-languages={','.join(languages)}",
@@ -163,6 +165,7 @@ def _headers(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
         "LIBCC": f"{shop.work}/obj-gcc/{target.triple}/libgcc/libgcc.a",
     }
     configure = (
+        "sh",
         f"{shop.seen_from(folder, 'musl')}/configure",
         "--prefix=",
         f"--host={target.triple}",
