@@ -1,31 +1,20 @@
-"""The one door to the network: files by their sha256, from several places, resumed, checked.
+"""Sources into the store: each known by its sha256, had from the first place that has it.
 
-Long waits are shown: one bar a file on a terminal, one line elsewhere.
+Places in order: the store itself, what the user brings, upstream's URLs, the distribution, pip.
 """
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
-from gotoolforge import distro, run, store
-from gotoolforge.console import Console, is_terminal
-from gotoolforge.errors import FetchError
+from gotoolforge import bundle, distro, run, store, web
+from gotoolforge.console import Console
+from gotoolforge.errors import FetchError, StoreError
 from gotoolforge.recipe import Form, Source
 from gotoolforge.run import Command
-
-_TRIES = 3
-_TIMEOUT = (10, 60)
-_PIECE = 1 << 16
-_RETRIED = {408, 429, 500, 502, 503, 504}
-
-
-# Hosts that do not resolve or refuse to connect, with the reason: asked once in a run.
-_dead: dict[str, str] = {}
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,74 +26,133 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _PlaceError(Exception):
-    """One place does not have the file; `final` means that asking again is of no use."""
+    """One place does not have the file, in words."""
 
-    def __init__(self, why: str, *, final: bool = True) -> None:
-        super().__init__(why)
-        self.final = final
+
+_NOT_HERE = (_PlaceError, web.WebError, distro.DistroError, bundle.GivenError)
 
 
 def find_source(source: Source) -> Fetched | None:
     """The source if one of its forms lies in the store whole; a damaged file is removed."""
     for form in source.forms:
-        if _is_whole(path := _kept(form), form):
+        if _is_whole(path := kept_path(form), form):
             return Fetched(source=source, form=form, path=path)
     return None
 
 
-def ensure_source(source: Source, console: Console, *, offline: bool = False) -> Fetched:
+def fetch_all(
+    sources: Iterable[Source],
+    console: Console,
+    *,
+    offline: bool = False,
+    given: tuple[Path, ...] = (),
+) -> tuple[Fetched, ...]:
+    """Every source in the store, in that order; `given` are folders and bundles of the user's.
+
+    Raises one FetchError for all that could not be had: with `offline` every missing file at once,
+    else every place of each and why it failed.
+    """
+    found, failed = [], []
+    for source in sources:
+        try:
+            found.append(ensure_source(source, console, offline=offline, given=given))
+        except FetchError as error:
+            failed.append(error)
+    if not failed:
+        return tuple(found)
+    if len(failed) == 1:
+        raise failed[0]
+    raise FetchError("\n".join(error.what for error in failed), hint=failed[0].hint)
+
+
+def ensure_source(
+    source: Source, console: Console, *, offline: bool = False, given: tuple[Path, ...] = ()
+) -> Fetched:
     """The file of `source` in the store, in one of its forms, fetched if none is there.
 
-    Raises FetchError that lists every place and why it failed.
+    Raises FetchError that lists every place and why it failed, StoreError where it cannot be kept.
     """
     if found := find_source(source):
         return found
-    first = _kept(source.forms[0])
-    by_hand = f"or put the file yourself at {first}"
-    if offline:
-        names = " or ".join(form.file for form in source.forms)
-        what = f"{names} is not in the store, and --offline forbids fetching it"
-        raise FetchError(what, hint=f"run once without --offline, {by_hand}")
-    store.ensure_dir(first.parent)
-    reasons: list[str] = []
-    with store.locked(f"{source.name}-{source.version}"):
+    brought = (*given, *bundle.given_places())
+    if offline and not brought:
+        raise _missing_offline(source, [])
+    store.ensure_dir(kept_path(source.forms[0]).parent)
+    with store.locked(f"{source.name}-{source.version}", waiting=console.say):
         if found := find_source(source):
             return found
-        for form in source.forms:
-            for place, fetch in _places(form, console):
-                try:
-                    fetch(_kept(form))
-                    return Fetched(source=source, form=form, path=_kept(form))
-                except (_PlaceError, distro.DistroError) as error:
-                    reasons.append(f"  {place}: {error}")
+        reasons: list[str] = []
+        for form, place, fetch in _places(source, brought, console, offline=offline):
+            try:
+                fetch(kept_path(form))
+            except _NOT_HERE as error:
+                reasons.append(f"  {place}: {error}")
+            except OSError as error:
+                what = f"cannot write {kept_path(form)}: {error.strerror}"
+                hint = "free some space, or set GOTOOLFORGE_CACHE"
+                raise StoreError(what, hint=hint) from error
+            else:
+                return Fetched(source=source, form=form, path=kept_path(form))
+    if offline:
+        raise _missing_offline(source, reasons)
     name = source.forms[0].file if len(source.forms) == 1 else f"{source.name} {source.version}"
     what = f"{name} could not be had from any place:\n" + "\n".join(reasons)
-    raise FetchError(what, hint=f"check the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), {by_hand}")
+    hint = f"check the network (HTTPS_PROXY, REQUESTS_CA_BUNDLE), {_by_hand(source)}"
+    raise FetchError(what, hint=hint)
 
 
-def _kept(form: Form) -> Path:
-    return store.place("downloads", f"{form.sha256[:16]}-{form.file}")
+def _missing_offline(source: Source, reasons: list[str]) -> FetchError:
+    names = " or ".join(form.file for form in source.forms)
+    what = "\n".join([f"{names} is not in the store, and --offline forbids fetching it", *reasons])
+    return FetchError(what, hint=f"run once without --offline, {_by_hand(source)}")
+
+
+def _by_hand(source: Source) -> str:
+    folder = kept_path(source.forms[0])
+    return (
+        "or bring the files: a folder or a bundle of `toolchain fetch --bundle`, named by "
+        f"GOTOOLFORGE_SOURCES (this one would be kept as {folder})"
+    )
+
+
+def kept_path(form: Form) -> Path:
+    """Where the store keeps a form's file, whether it is there or not."""
+    return store.place("downloads", bundle.kept_name(form))
 
 
 def _is_whole(path: Path, form: Form) -> bool:
-    if not path.is_file():
-        return False
-    if store.file_sha256(path) == form.sha256:
-        return True
-    path.unlink()
+    try:
+        if not path.is_file():
+            return False
+        if store.file_sha256(path) == form.sha256:
+            return True
+        path.unlink()
+    except OSError as error:
+        what = f"{path} is damaged or unreadable: {error.strerror}"
+        raise StoreError(what, hint="remove that file") from error
     return False
 
 
-def _places(form: Form, console: Console) -> Iterator[tuple[str, Callable[[Path], None]]]:
-    """Where a form may be had, in words, and what fetches it from there."""
-    for url in form.urls:
-        yield url, partial(_from_url, url, form, console)
-    if form.distro:
-        words = f"the distribution's source package {form.distro.package}"
-        yield words, partial(_from_distro, form, console)
-    if form.pip:
-        words = f"the package {form.pip.package} {form.pip.version}, by pip"
-        yield words, partial(_from_pip, form, console)
+def _places(
+    source: Source, brought: tuple[Path, ...], console: Console, *, offline: bool
+) -> Iterator[tuple[Form, str, Callable[[Path], None]]]:
+    """Every form and where it may be had: in words, and what fetches it from there."""
+    for form in source.forms:
+        for place in brought:
+            yield form, f"{place} ({form.file})", partial(bundle.take, place, form)
+    for form in () if offline else source.forms:
+        for url in form.urls:
+            yield form, url, partial(_from_url, url, form, console)
+        if form.distro:
+            words = f"the distribution's source package {form.distro.package}"
+            yield form, words, partial(_from_distro, form, console)
+        if form.pip:
+            words = f"the package {form.pip.package} {form.pip.version}, by pip"
+            yield form, words, partial(_from_pip, form, console)
+
+
+def _from_url(url: str, form: Form, console: Console, final: Path) -> None:
+    web.fetch_url(url, form, final, console)
 
 
 def _from_distro(form: Form, console: Console, final: Path) -> None:
@@ -137,102 +185,3 @@ def _from_pip(form: Form, console: Console, final: Path) -> None:
             why = f"it gave {made[0].name} with another sha256; the file was removed"
             raise _PlaceError(why)
         made[0].replace(final)
-
-
-def _from_url(url: str, form: Form, console: Console, final: Path) -> None:
-    host = urlsplit(url).netloc
-    if host in _dead:
-        raise _PlaceError(_dead[host])
-    part = final.with_name(final.name + ".part")
-    for attempt in range(_TRIES):
-        try:
-            with console.step(f"fetch {form.file} from {url}", long=True):
-                _download(url, form, part)
-            break
-        except _PlaceError as error:
-            if error.final or attempt + 1 == _TRIES:
-                raise
-            console.say(f"{error}; trying again")
-            time.sleep(2**attempt)
-    if store.file_sha256(part) != form.sha256:
-        words = _what_it_is(part)
-        part.unlink()
-        why = f"what it gave has another sha256{words}; the file was removed"
-        raise _PlaceError(why)
-    part.replace(final)
-
-
-def _download(url: str, form: Form, part: Path) -> None:
-    # requests costs 90 ms to import: only a download pays for it.
-    import requests
-
-    begun = part.stat().st_size if part.is_file() else 0
-    headers = {"Range": f"bytes={begun}-"} if begun else {}
-    try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-            if answer.status_code == 416:
-                part.unlink()
-                why = "it refuses to go on where an earlier download ended"
-                raise _PlaceError(why, final=False)
-            if answer.status_code >= 400:
-                why = f"HTTP {answer.status_code} {answer.reason}"
-                raise _PlaceError(why, final=answer.status_code not in _RETRIED)
-            resumed = answer.status_code == 206
-            _save(answer, form, part, begun if resumed else 0)
-    except requests.exceptions.ConnectTimeout as error:
-        why = "no answer"
-        raise _PlaceError(why, final=False) from error
-    except requests.exceptions.ConnectionError as error:
-        words, final = _connection_words(error), _is_final(error)
-        if final:
-            _dead[urlsplit(url).netloc] = words
-        raise _PlaceError(words, final=final) from error
-    except requests.exceptions.RequestException as error:
-        why = f"{type(error).__name__}: {error}"
-        raise _PlaceError(why, final=False) from error
-    except OSError as error:
-        why = f"cannot write {part}: {error.strerror}"
-        raise _PlaceError(why) from error
-
-
-def _save(answer: object, form: Form, part: Path, begun: int) -> None:
-    import requests
-    from tqdm import tqdm
-
-    assert isinstance(answer, requests.Response)
-    total = int(answer.headers.get("Content-Length", 0)) + begun or form.size or None
-    with (
-        part.open("ab" if begun else "wb") as sink,
-        tqdm(total=total, initial=begun, unit="B", unit_scale=True, desc=form.file,
-             disable=not is_terminal(), leave=False) as bar,
-    ):  # fmt: skip
-        for piece in answer.iter_content(_PIECE):
-            sink.write(piece)
-            bar.update(len(piece))
-    if total and part.stat().st_size < total:
-        why = f"it broke off after {part.stat().st_size} of {total} bytes"
-        raise _PlaceError(why, final=False)
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the name does not resolve or the connection is refused: a second try is no use."""
-    text = str(error)
-    return any(sign in text for sign in ("NameResolution", "refused", "Name or service"))
-
-
-def _connection_words(error: Exception) -> str:
-    text = str(error)
-    if "NameResolution" in text or "Name or service" in text:
-        return "the name does not resolve"
-    if "refused" in text:
-        return "the connection was refused"
-    if "IncompleteRead" in text or "Connection broken" in text:
-        return "it broke off in the middle"
-    return f"no connection ({type(error).__name__})"
-
-
-def _what_it_is(part: Path) -> str:
-    start = part.read_bytes()[:512].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return " (it is a web page, so a portal or an error page stands in between)"
-    return ""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gotoolforge import compilers, store
-from gotoolforge.commands import add_command, add_volume
+from gotoolforge.commands import add_command, add_volume, fetching
 from gotoolforge.console import Console, render_table
 from gotoolforge.errors import (
     EXIT_FINDINGS,
@@ -54,8 +54,11 @@ def _add_making(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     verb.add_argument("--all", action="store_true", help="every target of the table")
     verb.add_argument("--languages", metavar="LIST", help="c or c,c++; default: c,c++")
     verb.add_argument("--offline", action="store_true", help="download nothing")
+    fetching.add_given(verb)
     verb.add_argument("--keep", action="store_true", help="keep the build folders")
     add_volume(verb)
+    verb = add_command(verbs, "fetch", "download the sources only, or make one bundle of them")
+    fetching.add_arguments(verb, "fetch")
     verb = add_command(verbs, "import", "take a prefix made elsewhere, or an exported toolchain")
     verb.add_argument("source", metavar="DIR|FILE")
     verb.add_argument("--target", metavar="TARGET", help="if a prefix's own triple is unclear")
@@ -70,7 +73,8 @@ def run(parsed: argparse.Namespace) -> int:
     """Carry out one verb."""
     verbs = {
         "build": _build, "list": _list, "status": _status, "show": _show, "verify": _verify,
-        "path": _path, "import": _import, "export": _export, "remove": _remove, "gc": _gc,
+        "path": _path, "fetch": fetching.run, "import": _import, "export": _export,
+        "remove": _remove, "gc": _gc,
     }  # fmt: skip
     return verbs[parsed.verb](parsed)
 
@@ -114,6 +118,7 @@ def _build(parsed: argparse.Namespace) -> int:
         languages=chosen_languages(parsed.languages),
         offline=parsed.offline,
         keep=parsed.keep,
+        given=fetching.given(parsed),
     )
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     for prefix in forge_toolchains(order, console):

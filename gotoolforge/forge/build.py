@@ -39,6 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     languages: tuple[str, ...]
     offline: bool = False
     keep: bool = False
+    given: tuple[Path, ...] = ()
 
 
 def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
@@ -53,7 +54,7 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     missing = [job for job in jobs if not is_forged(toolchain_dir(*job))]
     if missing:
         _require_tools()
-        fetched = fetch_components(forge, console, offline=order.offline)
+        fetched = fetch_components(forge, console, offline=order.offline, given=order.given)
         trees = {
             name: sources.ensure_tree(
                 one, console, patches=forge.patch_files(name), skip=forge.skip.get(name, ())
@@ -80,12 +81,21 @@ def is_forged(prefix: Path) -> bool:
     return (prefix / manifest.NAME).is_file()
 
 
-def fetch_components(forge: ForgeRecipe, console: Console, *, offline: bool) -> dict[str, Fetched]:
-    """Every component's file in the store. Raises FetchError."""
-    return {
-        name: fetch.ensure_source(source, console, offline=offline)
-        for name, source in load_components(forge).items()
-    }
+def fetch_components(
+    forge: ForgeRecipe,
+    console: Console,
+    *,
+    offline: bool,
+    given: tuple[Path, ...] = (),
+    host: str = "",
+) -> dict[str, Fetched]:
+    """Every component's file in the store, by name; for another `host` if one is named.
+
+    `given` are folders and bundles to take files from first. Raises FetchError.
+    """
+    pinned = load_components(forge, host)
+    fetched = fetch.fetch_all(pinned.values(), console, offline=offline, given=given)
+    return dict(zip(pinned, fetched, strict=True))
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -120,9 +120,9 @@ def host_triple() -> str:
     return f"{cpu}-linux-musl"
 
 
-def load_components(forge: ForgeRecipe) -> dict[str, Source]:
-    """The pinned source of every component, for this host."""
-    return {name: recipe.load_source(name, host_name()) for name in forge.sources}
+def load_components(forge: ForgeRecipe, host: str = "") -> dict[str, Source]:
+    """The pinned source of every component, for this host or the named one (linux-arm64)."""
+    return {name: recipe.load_source(name, host or host_name()) for name in forge.sources}
 
 
 def chosen_languages(words: str | None = None) -> tuple[str, ...]:
