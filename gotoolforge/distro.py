@@ -40,7 +40,7 @@ def fetch_source(package: str, suites: tuple[str, ...], sha256: str, folder: Pat
     if not run.find_program("apt-get"):
         what = "this machine has no apt"
         raise DistroError(what)
-    bases = list(dict.fromkeys(_mirrors()))
+    bases = list(dict.fromkeys(mirrors()))
     if not bases:
         what = "apt has no Debian archive configured here"
         raise DistroError(what)
@@ -89,7 +89,7 @@ def _private_lists(bases: list[str], suites: tuple[str, ...]) -> list[str]:
     ]  # fmt: skip
 
 
-def _mirrors() -> Iterator[str]:
+def mirrors() -> Iterator[str]:
     """The archives that this machine's apt is configured with, without the security ones."""
     for line in run.ask(
         Command(argv=("apt-get", "indextargets", "--format", "$(REPO_URI)"))

@@ -1,22 +1,37 @@
 """ELF files to frozen facts, read by program headers; no opinions.
 
-Sections are looked at only for names that no program header carries. The file is mapped, never
-read whole. Structures: the System V gABI, and the GNU version extensions of the LSB.
+Sections are looked at only for names that no program header carries. Nothing is read whole.
+Structures: the System V gABI, and the GNU version extensions of the LSB.
 """
 
-import mmap
+import itertools
+import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
 from gotoolforge import goelf
+from gotoolforge.dynsym import DynamicTables, Symbol
+from gotoolforge.filebytes import FileBytes
 from gotoolforge.goelf import GoFacts
 
-_NO_FLAGS_1_PIE = 0x08000000
+_DT_TEXTREL, _DT_FLAGS, _DT_FLAGS_1 = 22, 30, 0x6FFFFFFB
+_DF_1_PIE = 0x08000000
+_SYSTEMS = {
+    "ELFOSABI_FREEBSD": "freebsd",
+    "ELFOSABI_NETBSD": "netbsd",
+    "ELFOSABI_OPENBSD": "openbsd",
+    "ELFOSABI_SOLARIS": "solaris",
+}
 _ENTRY_BYTES = 64
+_LONGEST_NAME = 4096
+_LONGEST_TABLE = 1 << 20
+_MOST_NEEDED = 4096
+_MOST_NOTES = 1000
 
 
 class NotElfError(Exception):
@@ -38,11 +53,13 @@ class Note(msgspec.Struct, frozen=True):
 class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What an ELF file says of itself. Sizes are in bytes; `entry_code` is hex, at the entry point.
 
-    `versions` are pairs of a library and a version that is asked of it, `GLIBC_2.34`.
+    `versions` are pairs of a library and a version that is asked of it, `GLIBC_2.34`; `offers` are
+    versions that it defines itself. `system` is the OSABI where it names one: `freebsd`.
     """
 
     type: str
     machine: str
+    system: str
     bits: int
     order: str
     flags: int
@@ -50,13 +67,19 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: str | None
     needed: tuple[str, ...]
     soname: str | None
+    rpath: str | None
     runpath: str | None
     versions: tuple[tuple[str, str], ...]
+    dynamic_symbols: tuple[Symbol, ...]
+    offers: tuple[str, ...]
     notes: tuple[Note, ...]
     has_dynamic: bool
     is_pie: bool
+    relro: Literal["none", "partial", "full"]
+    text_relocations: bool
     stack_size: int
     stack_executable: bool
+    debug_only: bool
     sections: tuple[str, ...]
     symbols: tuple[str, ...]
     strings: tuple[str, ...]
@@ -71,20 +94,25 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
 
     Raises OSError, NotElfError or BrokenElfError.
     """
-    with path.open("rb") as handle:
-        start = handle.read(16)
+    # A FIFO or a device would block or never end, and opening may already wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=1 << 16) as handle:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            what = "it is no regular file"
+            raise ValueError(what)
+        data = FileBytes(descriptor)
+        start = data.read(0, 16)
         if start[:4] != b"\x7fELF":
             raise NotElfError(_looks_like(start))
-        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            try:
-                return _Reader(mapped).facts(symbols, strings, functions)
-            except (NotElfError, BrokenElfError):
-                raise
-            # pyelftools raises whatever its parser meets in a broken file: construct's errors,
-            # AttributeError, OverflowError ... A file is never trusted to be well formed.
-            except Exception as error:
-                what = f"broken or truncated ELF file ({type(error).__name__}: {error})"
-                raise BrokenElfError(what) from error
+        try:
+            return _Reader(data, handle).facts(symbols, strings, functions)
+        except (NotElfError, BrokenElfError):
+            raise
+        # pyelftools raises whatever its parser meets in a broken file: construct's errors,
+        # AttributeError, OverflowError ... A file is never trusted to be well formed.
+        except Exception as error:
+            what = f"broken or truncated ELF file ({type(error).__name__}: {error})"
+            raise BrokenElfError(what) from error
 
 
 def _looks_like(start: bytes) -> str:
@@ -103,53 +131,76 @@ def _looks_like(start: bytes) -> str:
 
 
 class _Reader:
-    """One mapped file; `at` turns addresses of the running program into places in the file."""
+    """One file; `at` turns addresses of the running program into places in the file."""
 
-    def __init__(self, mapped: mmap.mmap) -> None:
+    def __init__(self, data: FileBytes, handle: BinaryIO) -> None:
         from elftools.elf.elffile import ELFFile
 
-        self.map = mapped
-        self.elf: Any = ELFFile(mapped)
+        self.data = data
+        self.elf: Any = ELFFile(handle)
         self.bits: int = self.elf.elfclass
         self.order = "little" if self.elf.little_endian else "big"
         self.ends = "<" if self.elf.little_endian else ">"
         self.segments = [dict(segment.header) for segment in self.elf.iter_segments()]
         for one in self.segments:
-            if one["p_type"] == "PT_LOAD" and one["p_offset"] + one["p_filesz"] > len(mapped):
+            if one["p_type"] == "PT_LOAD" and one["p_offset"] + one["p_filesz"] > data.size:
                 what = "truncated: a segment goes beyond the end of the file"
                 raise BrokenElfError(what)
+        self.dynamic = self._dynamic()
+        wide = self.elf.header["e_machine"] == "EM_S390" and self.bits == 64
+        self.tables = DynamicTables(
+            data, self.dynamic, self.at, bits=self.bits, ends=self.ends, wide_hash=wide
+        )
 
     def facts(
         self, symbols: tuple[str, ...], strings: tuple[str, ...], functions: tuple[str, ...]
     ) -> ElfFacts:
-        header = self.elf.header
-        dynamic = self._dynamic()
+        header, dynamic = self.elf.header, self.dynamic
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
         names = self._section_names()
+        flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(
             type=str(header["e_type"]).removeprefix("ET_"),
             machine=str(header["e_machine"]),
+            system=_SYSTEMS.get(str(header["e_ident"]["EI_OSABI"]), ""),
             bits=self.bits,
             order=self.order,
             flags=header["e_flags"],
             entry=header["e_entry"],
             interpreter=self._interpreter(),
-            needed=tuple(self._string(dynamic, value) for value in dynamic.get(1, [])),
-            soname=self._first_string(dynamic, 14),
-            runpath=self._first_string(dynamic, 29) or self._first_string(dynamic, 15),
-            versions=tuple(self._versions(dynamic)),
-            notes=tuple(self._notes()),
+            needed=tuple(self.tables.string(value) for value in dynamic.get(1, [])[:_MOST_NEEDED]),
+            soname=self._first_string(14),
+            rpath=self._first_string(15),
+            runpath=self._first_string(29),
+            versions=tuple((library, version) for library, version, _ in self.tables.needs()),
+            dynamic_symbols=tuple(self.tables.symbols()),
+            offers=tuple(version for version, _ in self.tables.offers()),
+            notes=tuple(itertools.islice(self._notes(), _MOST_NOTES)),
             has_dynamic=bool(dynamic),
-            is_pie=bool(sum(dynamic.get(0x6FFFFFFB, [])) & _NO_FLAGS_1_PIE),
+            is_pie=bool(flags[1] & _DF_1_PIE),
+            relro=self._relro(flags),
+            text_relocations=_DT_TEXTREL in dynamic or bool(flags[0] & 4),
             stack_size=stack["p_memsz"] if stack else 0,
             stack_executable=bool(stack and stack["p_flags"] & 1),
+            debug_only=self._debug_only(names),
             sections=tuple(names),
             symbols=self._symbols(names, symbols),
-            strings=tuple(text for text in strings if self.map.find(text.encode(), 0) >= 0),
+            strings=self._having(strings),
             entry_code=self._entry_code(),
-            packed=self.map.find(b"UPX!", 0, 4096) >= 0,
-            go=goelf.read_go(self.map, self.segments, self.bits, self.order, functions),
+            packed=b"UPX!" in self.data.read(0, 4096),
+            go=goelf.read_go(self.data, self.segments, self.bits, self.order, functions),
         )
+
+    def _relro(self, flags: tuple[int, int]) -> Literal["none", "partial", "full"]:
+        if not any(one["p_type"] == "PT_GNU_RELRO" for one in self.segments):
+            return "none"
+        now = 24 in self.dynamic or flags[0] & 8 or flags[1] & 1
+        return "full" if now else "partial"
+
+    def _debug_only(self, names: dict[str, Any]) -> bool:
+        # objcopy --only-keep-debug leaves headers whose code has become SHT_NOBITS.
+        text = names.get(".text")
+        return text is not None and text["sh_type"] == "SHT_NOBITS"
 
     def at(self, address: int) -> int | None:
         """The place in the file of an address, or None."""
@@ -158,8 +209,8 @@ class _Reader:
     def _interpreter(self) -> str | None:
         for one in self.segments:
             if one["p_type"] == "PT_INTERP":
-                raw = self.map[one["p_offset"] : one["p_offset"] + one["p_filesz"]]
-                return raw.split(b"\0")[0].decode(errors="replace")
+                raw = self.data.read(one["p_offset"], min(one["p_filesz"], _LONGEST_NAME))
+                return raw.split(b"\0")[0].decode(errors="replace") or None
         return None
 
     def _dynamic(self) -> dict[int, list[int]]:
@@ -169,42 +220,15 @@ class _Reader:
         for one in self.segments:
             if one["p_type"] != "PT_DYNAMIC":
                 continue
-            raw = self.map[one["p_offset"] : one["p_offset"] + one["p_filesz"]]
+            raw = self.data.read(one["p_offset"], min(one["p_filesz"], _LONGEST_TABLE))
             for tag, value in struct.iter_unpack(form, raw[: len(raw) // size * size]):
                 if tag == 0:
                     break
                 found.setdefault(tag, []).append(value)
         return found
 
-    def _text_at(self, address: int) -> str:
-        place = self.at(address)
-        if place is None:
-            what = f"a string lies at {address:#x}, outside every segment"
-            raise BrokenElfError(what)
-        end = self.map.find(b"\0", place)
-        return self.map[place : end if end >= 0 else place].decode(errors="replace")
-
-    def _string(self, dynamic: dict[int, list[int]], offset: int) -> str:
-        return self._text_at(dynamic[5][0] + offset)
-
-    def _first_string(self, dynamic: dict[int, list[int]], tag: int) -> str | None:
-        return self._string(dynamic, dynamic[tag][0]) if dynamic.get(tag) else None
-
-    def _versions(self, dynamic: dict[int, list[int]]) -> Iterator[tuple[str, str]]:
-        place = self.at(dynamic[0x6FFFFFFE][0]) if 0x6FFFFFFE in dynamic else None
-        if place is None:
-            return
-        for _ in range(dynamic.get(0x6FFFFFFF, [0])[0]):
-            _, count, file, aux, following = struct.unpack_from(
-                self.ends + "HHIII", self.map, place
-            )
-            library = self._string(dynamic, file)
-            inner = place + aux
-            for _ in range(count):
-                _, _, _, name, after = struct.unpack_from(self.ends + "IHHII", self.map, inner)
-                yield library, self._string(dynamic, name)
-                inner += after
-            place += following
+    def _first_string(self, tag: int) -> str | None:
+        return self.tables.string(self.dynamic[tag][0]) if self.dynamic.get(tag) else None
 
     def _notes(self) -> Iterator[Note]:
         for one in self.segments:
@@ -212,11 +236,11 @@ class _Reader:
                 continue
             place, end = one["p_offset"], one["p_offset"] + one["p_filesz"]
             step = 8 if one["p_align"] == 8 else 4
-            while place + 12 <= min(end, len(self.map)):
-                names, size, kind = struct.unpack_from(self.ends + "III", self.map, place)
+            while place + 12 <= min(end, self.data.size):
+                names, size, kind = self.data.unpack(self.ends + "III", place)
                 begin = place + 12 + -(-names // step) * step if step == 4 else place + 16
-                owner = self.map[place + 12 : place + 12 + names].rstrip(b"\0")
-                content = self.map[begin : begin + min(size, 256)]
+                owner = self.data.read(place + 12, min(names, _LONGEST_NAME)).rstrip(b"\0")
+                content = self.data.read(begin, min(size, 256))
                 yield Note(owner.decode(errors="replace"), kind, content.hex())
                 place = begin + -(-size // step) * step
 
@@ -231,9 +255,12 @@ class _Reader:
         if table is None:
             return ()
         begin, end = table["sh_offset"], table["sh_offset"] + table["sh_size"]
-        return tuple(
-            name for name in wanted if self.map.find(b"\0" + name.encode() + b"\0", begin, end) >= 0
-        )
+        seen = self.data.having((b"\0%b\0" % name.encode() for name in wanted), begin, end)
+        return tuple(name for name in wanted if b"\0%b\0" % name.encode() in seen)
+
+    def _having(self, strings: tuple[str, ...]) -> tuple[str, ...]:
+        seen = self.data.having((text.encode() for text in strings), 0, self.data.size)
+        return tuple(text for text in strings if text.encode() in seen)
 
     def _entry_code(self) -> str:
         # Bit 0 of an ARM entry means Thumb; big-endian ppc64 is not in our table.
@@ -241,4 +268,4 @@ class _Reader:
         if self.elf.header["e_machine"] == "EM_ARM":
             entry &= ~1
         place = self.at(entry) if entry else None
-        return self.map[place : place + _ENTRY_BYTES].hex() if place is not None else ""
+        return self.data.read(place, _ENTRY_BYTES).hex() if place is not None else ""

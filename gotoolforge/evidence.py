@@ -60,13 +60,15 @@ def weigh_static(facts: ElfFacts, table: Evidence) -> tuple[str, tuple[str, ...]
         low, high = go.text
         where = f"the entry point {facts.entry:#x} lies in Go's own code ({low:#x}-{high:#x})"
         return "none", (f"{where}, so no C start-up code runs",)
-    found = _claims(facts, table)
-    libcs = {libc for libc, _ in found}
-    words = tuple(why for _, why in found)
-    if len(libcs) == 1:
-        return libcs.pop(), words + _supporting(facts, table)
-    if libcs:
-        return "unknown", ("the evidence contradicts itself", *words)
+    strong, weak = _start_claims(facts, table), _name_claims(facts, table)
+    words = tuple(why for _, why in strong + weak)
+    # What runs first outweighs names: a program may call its own sections and symbols anything.
+    for claims in (strong, weak):
+        libcs = {libc for libc, _ in claims}
+        if len(libcs) == 1:
+            return libcs.pop(), words + _supporting(facts, table)
+        if libcs:
+            return "unknown", ("the evidence contradicts itself", *words)
     hints = _supporting(facts, table)
     why = "no libc's start-up code, note, symbol or section was recognised"
     if hints:
@@ -74,7 +76,7 @@ def weigh_static(facts: ElfFacts, table: Evidence) -> tuple[str, tuple[str, ...]
     return "unknown", (why,)
 
 
-def _claims(facts: ElfFacts, table: Evidence) -> list[tuple[str, str]]:
+def _start_claims(facts: ElfFacts, table: Evidence) -> list[tuple[str, str]]:
     claims = []
     if any(note.owner == "GNU" and note.type == 1 for note in facts.notes):
         claims.append(("glibc", "it has the note GNU/NT_GNU_ABI_TAG, which glibc's crt1.o brings"))
@@ -84,6 +86,11 @@ def _claims(facts: ElfFacts, table: Evidence) -> list[tuple[str, str]]:
         if (one.machine, one.bits, one.order) == (facts.machine, facts.bits, facts.order)
         and matches(one.code, facts.entry_code)
     ][:1]
+    return claims
+
+
+def _name_claims(facts: ElfFacts, table: Evidence) -> list[tuple[str, str]]:
+    claims = []
     for sign in table.sign:
         for what, names, seen in (
             ("symbols", sign.symbols, facts.symbols),

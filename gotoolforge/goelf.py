@@ -4,24 +4,34 @@ Sources: debug/buildinfo (the layout of the build info blob), runtime/symtab.go 
 first words of moduledata, the same from Go 1.16 to 1.27), cmd/link.
 """
 
-import mmap
 import re
 import struct
 from typing import Any
 
 import msgspec
 
+from gotoolforge.filebytes import FileBytes
+
 _BUILDINFO = b"\xff Go buildinf:"
 # Go 1.20+, 1.18, 1.16, 1.2 (debug/gosym).
 _PCLNTAB_MAGICS = (0xFFFFFFF1, 0xFFFFFFF0, 0xFFFFFFFA, 0xFFFFFFFB)
 _TEXT_WORD = 22
+_MOST_TABLES = 64
+_LONGEST_TEXT = 1 << 24
+
+
+class CgoCall(msgspec.Struct, frozen=True, order=True):
+    """A C function that a Go package calls: cgo's stub of it stands in Go's function table."""
+
+    package: str
+    function: str
 
 
 class GoFacts(msgspec.Struct, frozen=True, kw_only=True):
     """`text` is Go's own code, first address and the one after the last; None if not found.
 
     `settings` are the build settings (`-tags`, `CGO_ENABLED`); `functions` those that were asked
-    for and are in the function table.
+    for and are in the function table; `cgo_calls` are kept by strip, being runtime data.
     """
 
     version: str
@@ -31,38 +41,68 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True):
     deps: tuple[tuple[str, str], ...]
     text: tuple[int, int] | None
     functions: tuple[str, ...]
+    cgo_calls: tuple[CgoCall, ...] = ()
 
 
 def read_go(
-    mapped: mmap.mmap,
+    data: FileBytes,
     segments: list[dict[str, Any]],
     bits: int,
     order: str,
     functions: tuple[str, ...],
 ) -> GoFacts | None:
-    """The Go facts of a mapped ELF file, or None if it is not a Go program.
+    """The Go facts of an ELF file, or None if it is not a Go program.
 
     A build info blob alone does not make one: a file that embeds a Go program has one too. It
     counts if it lies at the start of a section or segment page, 16-byte aligned, in loaded data.
     """
-    table = _find_pclntab(mapped, segments, bits, order)
-    info = _read_buildinfo(mapped, segments, order)
-    if info is None and table is None:
+    tables = _find_pclntabs(data, segments, bits, order)
+    info = _read_buildinfo(data, segments, order)
+    if info is None and not tables:
         return None
     version, text = info or ("", "")
     fields = _parse_modinfo(text)
-    present = tuple(
-        name for name in functions if mapped.find(b"\0" + name.encode() + b"\0", 0) >= 0
-    )
+    confirmed = _confirm(data, segments, bits, order, tables)
+    names = _function_names(data, segments, bits, order, confirmed[0]) if confirmed else None
+    present = data.having((b"\0%b\0" % one.encode() for one in functions), *names) if names else ()
     return GoFacts(
         version=version,
         path=fields["path"],
         module=fields["mod"],
         settings=fields["build"],
         deps=fields["dep"],
-        text=_go_text(mapped, segments, bits, order, table) if table is not None else None,
-        functions=present,
+        text=confirmed[1] if confirmed else None,
+        functions=tuple(one for one in functions if b"\0%b\0" % one.encode() in present),
+        cgo_calls=_cgo_calls(data, *names) if names else (),
     )
+
+
+def _function_names(
+    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str, table: int
+) -> tuple[int, int] | None:
+    """Where the names of the function table lie in the file (runtime/symtab.go, pcHeader)."""
+    place = file_offset(segments, table)
+    if place is None:
+        return None
+    ends, letter = ("<" if order == "little" else ">"), "Q" if bits == 64 else "I"
+    (magic,) = data.unpack(ends + "I", place)
+    first = {0xFFFFFFF1: 3, 0xFFFFFFF0: 3, 0xFFFFFFFA: 2}.get(magic)
+    if first is None:
+        return None
+    words = data.unpack(f"{ends}{first + 2}{letter}", place + 8)
+    begin, end = place + words[first], place + words[first + 1]
+    return (begin - 1, end) if place < begin < end else None
+
+
+def _cgo_calls(data: FileBytes, begin: int, end: int) -> tuple[CgoCall, ...]:
+    found = set()
+    for _, raw in data.pieces(begin, end, 512):
+        if b"_Cfunc_" not in raw and b"_C2func_" not in raw:
+            continue
+        for match in re.finditer(rb"\0([^\0]{1,400})\._C2?func_(\w{1,200})(?=\0)", raw):
+            package = match[1].decode(errors="replace").replace("%2e", ".")
+            found.add(CgoCall(package, match[2].decode()))
+    return tuple(sorted(found))
 
 
 def file_offset(segments: list[dict[str, Any]], address: int) -> int | None:
@@ -84,29 +124,33 @@ def _loaded(
     return [one for one in loads if bool(one["p_flags"] & 2) == writable]
 
 
-def _find_pclntab(
-    mapped: mmap.mmap, segments: list[dict[str, Any]], bits: int, order: str
-) -> list[int] | None:
+def _find_pclntabs(
+    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str
+) -> list[int]:
     """Addresses where a function table may begin, in the file's own byte order and word size."""
-    ends = "<" if order == "little" else ">"
-    found = []
+    # One pass for all magics: their upper three bytes and what follows are the same.
+    little = order == "little"
+    needle, before = (b"\xff\xff\xff\0\0", 1) if little else (b"\xff\xff\xff", 0)
+    found: list[int] = []
     for segment in _loaded(segments):
         end = segment["p_offset"] + segment["p_filesz"]
-        for magic in _PCLNTAB_MAGICS:
-            needle = struct.pack(ends + "I", magic) + b"\0\0"
-            place = mapped.find(needle, segment["p_offset"], end)
-            while place >= 0:
-                header = mapped[place + 6 : place + 8]
-                if len(header) == 2 and header[0] in (1, 2, 4) and header[1] == bits // 8:
-                    found.append(segment["p_vaddr"] + place - segment["p_offset"])
-                place = mapped.find(needle, place + 4, end)
-    return found or None
+        for place in data.find_each(needle, segment["p_offset"], end):
+            start = place - before
+            head = data.read(start, 8)
+            if len(head) < 8 or head[4:6] != b"\0\0" or head[6] not in (1, 2, 4):
+                continue
+            magic = int.from_bytes(head[:4], "little" if little else "big")
+            if magic in _PCLNTAB_MAGICS and head[7] == bits // 8:
+                found.append(segment["p_vaddr"] + start - segment["p_offset"])
+                if len(found) >= _MOST_TABLES:
+                    return found
+    return found
 
 
-def _go_text(
-    mapped: mmap.mmap, segments: list[dict[str, Any]], bits: int, order: str, tables: list[int]
-) -> tuple[int, int] | None:
-    """Go's text from moduledata: it begins with the table's address, and lies in writable data.
+def _confirm(
+    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str, tables: list[int]
+) -> tuple[int, tuple[int, int]] | None:
+    """The table that moduledata names, and Go's text: it begins with the table's address.
 
     Every candidate must be plausible: `text` in executable memory, and at or below `minpc`.
     """
@@ -116,14 +160,12 @@ def _go_text(
         needle = struct.pack(ends + letter, table)
         for segment in _loaded(segments):
             end = segment["p_offset"] + segment["p_filesz"]
-            place = mapped.find(needle, segment["p_offset"], end)
-            while place >= 0:
+            for place in data.find_each(needle, segment["p_offset"], end):
                 words = place + (_TEXT_WORD - 2) * word
-                if words + 4 * word <= end:
-                    low, high, text, etext = struct.unpack_from(f"{ends}4{letter}", mapped, words)
+                if words + 4 * word <= min(end, data.size):
+                    low, high, text, etext = data.unpack(f"{ends}4{letter}", words)
                     if text <= low < high <= etext and _is_code(segments, text, etext):
-                        return text, etext
-                place = mapped.find(needle, place + 1, end)
+                        return table, (text, etext)
     return None
 
 
@@ -135,59 +177,63 @@ def _is_code(segments: list[dict[str, Any]], begin: int, end: int) -> bool:
 
 
 def _read_buildinfo(
-    mapped: mmap.mmap, segments: list[dict[str, Any]], order: str
+    data: FileBytes, segments: list[dict[str, Any]], order: str
 ) -> tuple[str, str] | None:
     for segment in _loaded(segments, writable=True) + _loaded(segments, writable=False):
         end = segment["p_offset"] + segment["p_filesz"]
-        place = mapped.find(_BUILDINFO, segment["p_offset"], end)
-        while place >= 0:
+        for place in data.find_each(_BUILDINFO, segment["p_offset"], end):
             if (place - segment["p_offset"] + segment["p_vaddr"]) % 16 == 0:
-                found = _buildinfo_at(mapped, segments, place, order)
+                found = _buildinfo_at(data, segments, place, order)
                 if found and found[0].startswith(("go", "devel")):
                     return found
-            place = mapped.find(_BUILDINFO, place + 1, end)
     return None
 
 
 def _buildinfo_at(
-    mapped: mmap.mmap, segments: list[dict[str, Any]], place: int, order: str
+    data: FileBytes, segments: list[dict[str, Any]], place: int, order: str
 ) -> tuple[str, str] | None:
-    size, flags = mapped[place + 14], mapped[place + 15]
+    head = data.read(place, 32)
+    if len(head) < 32:
+        return None
+    size, flags = head[14], head[15]
     if flags & 2:  # Go 1.18 and later: both strings follow, each with its length as a varint
-        version, after = _varint_string(mapped, place + 32)
-        text, _ = _varint_string(mapped, after)
-    else:
+        version, after = _varint_string(data, place + 32)
+        text, _ = _varint_string(data, after)
+    elif size in (4, 8):
         letter = ("<" if order == "little" else ">") + ("Q" if size == 8 else "I")
-        version = _pointed_string(mapped, segments, place + 16, letter, size)
-        text = _pointed_string(mapped, segments, place + 16 + size, letter, size)
+        version = _pointed_string(data, segments, place + 16, letter)
+        text = _pointed_string(data, segments, place + 16 + size, letter)
+    else:
+        return None
     # The module text is framed by 16 bytes on either side (cmd/go modload.ModInfoData).
     return version, text[16:-16] if len(text) >= 33 else ""
 
 
-def _varint_string(mapped: mmap.mmap, place: int) -> tuple[str, int]:
+def _varint_string(data: FileBytes, place: int) -> tuple[str, int]:
     length = shift = 0
-    while True:
-        byte = mapped[place]
+    for byte in data.read(place, 10):
         place += 1
         length |= (byte & 0x7F) << shift
         shift += 7
-        if not byte & 0x80 or shift > 63:
+        if not byte & 0x80:
             break
-    return mapped[place : place + length].decode("utf-8", errors="replace"), place + length
+    if length > _LONGEST_TEXT:
+        return "", place
+    return data.read(place, length).decode("utf-8", errors="replace"), place + length
 
 
 def _pointed_string(
-    mapped: mmap.mmap, segments: list[dict[str, Any]], place: int, letter: str, size: int
+    data: FileBytes, segments: list[dict[str, Any]], place: int, letter: str
 ) -> str:
-    (header,) = struct.unpack_from(letter, mapped, place)
+    (header,) = data.unpack(letter, place)
     inner = file_offset(segments, header)
     if inner is None:
         return ""
-    address, length = struct.unpack_from(letter + letter[1], mapped, inner)
+    address, length = data.unpack(letter + letter[1], inner)
     begin = file_offset(segments, address)
-    if begin is None or length > 1 << 24 or size not in (4, 8):
+    if begin is None or length > _LONGEST_TEXT:
         return ""
-    return mapped[begin : begin + length].decode("utf-8", errors="replace")
+    return data.read(begin, length).decode("utf-8", errors="replace")
 
 
 def _parse_modinfo(text: str) -> dict[str, Any]:

@@ -19,7 +19,10 @@ Linkage = Literal["static", "static-pie", "dynamic"]
 
 _LOADERS = (
     (r"/ld-musl-", "musl"),
-    (r"/(ld-linux|ld64\.so|ld\.so\.1|ld-[0-9.]+\.so)", "glibc"),
+    (r"/(ld-linux[^/]*|ld64\.so\.[12]|ld-[0-9.]+\.so)$", "glibc"),
+    # glibc's on mips and s390; /lib/64/ld.so.1 and /usr/lib/ld.so.1 are Solaris'.
+    (r"^/lib[0-9n]*/ld\.so\.1$", "glibc"),
+    (r"/libexec/|^/system/bin/linker|^/(usr/)?lib/([a-z0-9]+/)?ld\.so\.1$", "other"),
 )
 _LIBRARIES = (
     (r"^(libc\.musl-|ld-musl-|libc\.so$)", "musl"),
@@ -93,7 +96,8 @@ def verify_file(
         words = getattr(error, "strerror", None) or str(error)
         return FileReport(path=name, verdict=None, error=words)
     verdict, linkage, why = judge_libc(facts, table)
-    witnesses = hear_all(path, facts)
+    # The headers of a debug file speak of a program that is not in it: nobody can bear witness.
+    witnesses = () if facts.debug_only else hear_all(path, facts)
     findings = _judge(verdict, linkage, policy, _shape_findings(facts, target, witnesses, verdict))
     return FileReport(
         path=name,
@@ -104,7 +108,7 @@ def verify_file(
         bits=facts.bits,
         interpreter=facts.interpreter,
         needed=facts.needed,
-        runpath=facts.runpath,
+        runpath=facts.runpath or facts.rpath,
         stack_size=facts.stack_size or None,
         go=facts.go,
         evidence=why,
@@ -118,6 +122,8 @@ def judge_libc(
     facts: ElfFacts, table: evidence.Evidence
 ) -> tuple[str, Linkage | None, tuple[str, ...]]:
     """The verdict, how the file is linked, and the evidence for both. Pure."""
+    if facts.debug_only:
+        return "not-executable", None, ("it holds debug information only: its code is elsewhere",)
     if facts.type not in {"EXEC", "DYN"}:
         kinds = {"REL": "a relocatable object", "CORE": "a core file"}
         return "not-executable", None, (f"it is {kinds.get(facts.type, f'of type {facts.type}')}",)
@@ -152,19 +158,24 @@ def _dynamic_libc(facts: ElfFacts) -> tuple[str, tuple[str, ...]]:
     if glibc_floor(facts):
         asked = sorted({version for _, version in facts.versions if "GLIBC_" in version})
         return "glibc", (f"it asks for symbol versions {', '.join(asked[-3:])}",)
-    for library in facts.needed:
-        for pattern, libc in _LIBRARIES:
-            if re.search(pattern, library):
-                name = "other-libc" if libc == "other" else libc
-                return name, (f"it has NEEDED {library}",)
-    if facts.interpreter:
-        for pattern, libc in _LOADERS:
-            if re.search(pattern, facts.interpreter):
-                return libc, (f"its interpreter is {facts.interpreter}",)
+    loader = _first_match(_LOADERS, facts.interpreter or "")
+    # OpenBSD's libc.so has musl's name: an interpreter of another system decides.
+    if loader == "other":
         return "other-libc", (f"its interpreter is {facts.interpreter}",)
+    for library in (*facts.needed, *filter(None, [facts.soname])):
+        if libc := _first_match(_LIBRARIES, library):
+            name = "other-libc" if libc == "other" else libc
+            how = "NEEDED" if library in facts.needed else "the soname"
+            return name, (f"it has {how} {library}",)
+    if facts.interpreter:
+        return loader or "other-libc", (f"its interpreter is {facts.interpreter}",)
     if facts.needed:
         return "unknown", (f"it has NEEDED {', '.join(facts.needed)}, none of them a known libc",)
     return "unknown", ("it is a shared object that names no libc",)
+
+
+def _first_match(table: tuple[tuple[str, str], ...], name: str) -> str | None:
+    return next((libc for pattern, libc in table if re.search(pattern, name)), None)
 
 
 def _judge(

@@ -7,7 +7,8 @@ import gotoolforge
 
 FLOORS = [
     {"errors", "paths", "finding", ""},
-    {"tables", "console", "run", "goelf"},
+    {"tables", "console", "run", "filebytes"},
+    {"goelf", "dynsym"},
     {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags", "holes"},
     {"archive", "distro", "web", "bundle"},
     {"fetch", "sources", "evidence", "witness", "emulator", "compilers.toolchain"},
