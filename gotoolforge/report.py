@@ -27,7 +27,11 @@ VERDICT_WORDS = {
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON document on stdout; `version` is 1."""
-    document = {"version": 1, **value}
+    print_document({"version": 1, **value})
+
+
+def print_document(document: dict[str, Any]) -> None:
+    """A JSON document of somebody else's form (SARIF, CycloneDX) on stdout."""
     text = msgspec.json.format(msgspec.json.encode(document), indent=2)
     sys.stdout.write(text.decode() + "\n")
 

@@ -8,8 +8,9 @@ import msgspec
 
 from gotoolforge import evidence, paths
 from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_elf
-from gotoolforge.finding import Finding, in_order
+from gotoolforge.finding import Finding
 from gotoolforge.goelf import GoFacts
+from gotoolforge.judgement import Subject, judge, split_version, version_key
 from gotoolforge.policy import Policy
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
@@ -37,7 +38,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     """All that is said of one file. `verdict` None and `error` mean that it could not be read.
 
     `floor` is the oldest glibc with every symbol version asked for; `stack_size` is in bytes.
-    `needs` are what static is not enough for.
+    `asks` are the symbols that ask for each version; `needs` what static is not enough for.
     """
 
     path: str
@@ -48,7 +49,15 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     bits: int | None = None
     interpreter: str | None = None
     needed: tuple[str, ...] = ()
+    soname: str | None = None
     runpath: str | None = None
+    asks: dict[str, tuple[str, ...]] = {}
+    system: str = ""
+    flags: int | None = None
+    build_id: str | None = None
+    relro: Literal["none", "partial", "full"] | None = None
+    text_relocations: bool = False
+    stack_executable: bool = False
     stack_size: int | None = None
     go: GoFacts | None = None
     evidence: tuple[str, ...] = ()
@@ -86,7 +95,7 @@ def verify_file(
     try:
         facts = read_elf(path, symbols=table.symbols, strings=table.strings, functions=functions)
     except NotElfError as error:
-        findings = _judge("not-executable", None, policy)
+        findings = judge(Subject(verdict="not-executable", linkage=None), policy)
         return FileReport(
             path=name, verdict="not-executable", evidence=(f"it is {error}",), findings=findings
         )
@@ -98,7 +107,9 @@ def verify_file(
     verdict, linkage, why = judge_libc(facts, table)
     # The headers of a debug file speak of a program that is not in it: nobody can bear witness.
     witnesses = () if facts.debug_only else hear_all(path, facts)
-    findings = _judge(verdict, linkage, policy, _shape_findings(facts, target, witnesses, verdict))
+    subject = Subject(
+        verdict=verdict, linkage=linkage, facts=facts, witnesses=witnesses, target=target
+    )
     return FileReport(
         path=name,
         verdict=verdict,
@@ -108,12 +119,20 @@ def verify_file(
         bits=facts.bits,
         interpreter=facts.interpreter,
         needed=facts.needed,
+        soname=facts.soname,
         runpath=facts.runpath or facts.rpath,
+        asks=symbols_by_version(facts),
+        system=facts.system,
+        flags=facts.flags,
+        build_id=build_id(facts),
+        relro=facts.relro,
+        text_relocations=facts.text_relocations,
+        stack_executable=facts.stack_executable,
         stack_size=facts.stack_size or None,
         go=facts.go,
         evidence=why,
         witnesses=witnesses,
-        findings=findings,
+        findings=judge(subject, policy),
         needs=_needs(facts, needs),
     )
 
@@ -141,12 +160,23 @@ def judge_libc(
 
 def glibc_floor(facts: ElfFacts) -> str | None:
     """The highest GLIBC_ version asked for, by number and not by text: 2.34 is above 2.4."""
-    numbers = [
-        tuple(int(part) for part in found[1].split("."))
-        for _, version in facts.versions
-        if (found := re.fullmatch(r"GLIBC_(\d+(?:\.\d+)+)", version))
-    ]
-    return ".".join(str(part) for part in max(numbers)) if numbers else None
+    split = (split_version(version) for _, version in facts.versions)
+    numbers = [one[1] for one in split if one and one[0] == "GLIBC"]
+    return max(numbers, key=version_key) if numbers else None
+
+
+def symbols_by_version(facts: ElfFacts) -> dict[str, tuple[str, ...]]:
+    """The undefined symbols that ask for each version."""
+    asks: dict[str, list[str]] = {version: [] for _, version in facts.versions}
+    for one in facts.dynamic_symbols:
+        if not one.defined and one.version in asks:
+            asks[one.version].append(one.name)
+    return {version: tuple(sorted(names)) for version, names in sorted(asks.items())}
+
+
+def build_id(facts: ElfFacts) -> str | None:
+    """The note GNU/NT_GNU_BUILD_ID as hex, or None."""
+    return next((one.content for one in facts.notes if (one.owner, one.type) == ("GNU", 3)), None)
 
 
 def _is_library(facts: ElfFacts) -> bool:
@@ -176,55 +206,6 @@ def _dynamic_libc(facts: ElfFacts) -> tuple[str, tuple[str, ...]]:
 
 def _first_match(table: tuple[tuple[str, str], ...], name: str) -> str | None:
     return next((libc for pattern, libc in table if re.search(pattern, name)), None)
-
-
-def _judge(
-    verdict: str, linkage: Linkage | None, policy: Policy, more: tuple[Finding, ...] = ()
-) -> tuple[Finding, ...]:
-    rule = policy.verdict.get(verdict)
-    judgement = rule.judgement if rule else "fail"
-    # A warning is for what starts anywhere; what is dynamic needs something of the host.
-    if judgement == "warn" and linkage == "dynamic":
-        judgement = "fail"
-    found = list(more)
-    if judgement != "pass":
-        found.append(
-            Finding(
-                check=f"verdict-{verdict}",
-                severity="error" if judgement == "fail" else "warning",
-                message=f"the policy {policy.name} wants a file that {policy.describes}",
-                advice=rule.advice if rule else "",
-            )
-        )
-    return in_order(found)
-
-
-def _shape_findings(
-    facts: ElfFacts, target: Target | None, witnesses: tuple[Witness, ...], verdict: str
-) -> tuple[Finding, ...]:
-    found = [
-        Finding(
-            check="witness-disagrees",
-            severity="error",
-            message=f"{one.name} sees {one.words}",
-            advice="one of the two is wrong: please report it with the file",
-        )
-        for one in witnesses
-        if one.state == "contradicts"
-    ]
-    if target is None:
-        return tuple(found)
-    want = target.elf
-    is_so = (facts.machine, facts.bits, facts.order) == (want.machine, want.bits, want.order)
-    flags_ok = facts.flags & want.flags_set == want.flags_set and not facts.flags & want.flags_clear
-    # Go's own linker leaves the float ABI out of the flags: it binds only where C is inside.
-    if not is_so or (not flags_ok and verdict != "no-libc"):
-        seen = f"{facts.machine} {facts.bits}-bit {facts.order}, flags {facts.flags:#x}"
-        wanted = f"{want.machine} {want.bits}-bit {want.order} for {target.name}"
-        found.append(
-            Finding(check="wrong-machine", severity="error", message=f"{seen}; wanted {wanted}")
-        )
-    return tuple(found)
 
 
 def _needs(facts: ElfFacts, rows: tuple[_Need, ...]) -> tuple[str, ...]:

@@ -1,25 +1,52 @@
 """verify: judge ELF files."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from gotoolforge.commands import add_volume
 from gotoolforge.console import Console
-from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, UnreadableError
+from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, UnreadableError, UsageError
 from gotoolforge.target import find_target
+
+EPILOG = """\
+policies: no-host-libc (the default), no-libc, musl-static, glibc-2.28 (or any version: may need the
+host's glibc, of at most that version), or a TOML file of yours (see recipes/policies).
+
+exit codes: 0 all files pass; 1 findings; 2 misuse; 3 a file could not be read
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Files, a policy, a form of the answer."""
-    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.epilog = EPILOG
+    parser.add_argument("files", nargs="*", metavar="FILE", help="ELF files; - reads a list")
     parser.add_argument("--policy", default="no-host-libc", metavar="NAME|FILE")
     parser.add_argument("--target", metavar="TARGET", help="also check machine and float ABI")
-    parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    form.add_argument("--sarif", action="store_true", help="the findings as SARIF 2.1.0 on stdout")
+    form.add_argument("--schema", action="store_true", help="the JSON's schema on stdout")
+    form.add_argument(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="ID",
+        help="what a check asks, and why",
+    )
     add_volume(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Judge every file; the exit code is that of the worst."""
+    if parsed.schema:
+        return _schema()
+    if parsed.explain is not None:
+        return _explain(parsed.explain)
+    return _judge(parsed)
+
+
+def _judge(parsed: argparse.Namespace) -> int:
     from gotoolforge import report
     from gotoolforge.policy import load_policy
     from gotoolforge.verify import verify_file
@@ -28,13 +55,56 @@ def run(parsed: argparse.Namespace) -> int:
     policy = load_policy(parsed.policy)
     target = find_target(parsed.target) if parsed.target else None
     reports = [
-        verify_file(Path(name), policy=policy, target=target, given=name) for name in parsed.files
+        verify_file(Path(name), policy=policy, target=target, given=name)
+        for name in _names(parsed.files)
     ]
     if parsed.json:
         report.print_json({"files": [report.report_value(one) for one in reports]})
+    elif parsed.sarif:
+        from gotoolforge.sarif import to_sarif
+
+        report.print_document(to_sarif(reports))
     else:
         for one in reports:
             report.show_report(one, console)
     if any(one.error for one in reports):
         return UnreadableError.exit_code
     return EXIT_OK if all(one.passed for one in reports) else EXIT_FINDINGS
+
+
+def _names(words: list[str]) -> list[str]:
+    names = [
+        name
+        for word in words
+        for name in (sys.stdin.read().splitlines() if word == "-" else [word])
+        if name
+    ]
+    if not names:
+        what = "no file was named"
+        raise UsageError(what, hint="gotoolforge verify FILE..., or - for a list on stdin")
+    return names
+
+
+def _schema() -> int:
+    from gotoolforge import paths
+
+    sys.stdout.write((paths.recipes_dir() / "schemas" / "verify-1.json").read_text())
+    return EXIT_OK
+
+
+def _explain(wanted: str) -> int:
+    from gotoolforge.policy import load_checks
+
+    table = load_checks()
+    if not wanted:
+        for check in table.values():
+            print(f"{check.id:24} {check.severity:8} {check.asks}")
+        return EXIT_OK
+    if wanted not in table:
+        what = f"no such check: {wanted!r}"
+        raise UsageError(what, hint="`gotoolforge verify --explain` lists them")
+    check = table[wanted]
+    print(
+        f"{check.id} ({check.severity})\nasks  {check.asks}\nwhy   {check.why}\nfix   {check.fix}"
+    )
+    return EXIT_OK

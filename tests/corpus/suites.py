@@ -29,6 +29,14 @@ def unpacked(suite: str, packages: tuple[str, ...]) -> Path:
     for name in packages:
         (deb,) = folder.glob(f"{name}_*.deb")
         _run(["dpkg-deb", "-x", str(deb), str(scratch)], folder)
+    for name in ("lib", "lib64"):  # what the package base-files would bring
+        if not (scratch / name).exists():
+            (scratch / name).symlink_to(f"usr/{name}")
+    for link in [one for one in scratch.rglob("*") if one.is_symlink()]:
+        target = str(link.readlink())
+        if target.startswith("/"):  # a link into the machine that unpacks becomes one inside
+            link.unlink()
+            link.symlink_to(os.path.relpath(f"{scratch}{target}", link.parent))
     scratch.rename(root)
     return root
 
@@ -41,6 +49,7 @@ def _lists(folder: Path, suite: str) -> list[str]:
     (folder / "parts" / "suite.list").write_text("".join(lines))
     return [
         "-o", "Dir::Etc::SourceList=/dev/null",
+        "-o", "Dir::State::status=/dev/null",
         "-o", f"Dir::Etc::SourceParts={folder / 'parts'}",
         "-o", f"Dir::State::Lists={folder / 'lists'}",
         "-o", f"Dir::Cache={folder / 'cache'}",
