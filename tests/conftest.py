@@ -10,6 +10,7 @@ FLAGS = {
     "emulation": "tests that run foreign programs under qemu-user",
     "system": "tests that build musl around the machine's own GCC",
     "corpus": "tests that judge files of many compilers (cross GCCs, musl-gcc, dietlibc)",
+    "forge": "tests that forge a C toolchain from source (some 15 minutes the first time)",
     "container": "tests that build a Dockerfile with buildah (root)",
     "long": "tests that take an hour: every target of the table",
     "packaging": "tests that build and install the wheel and the sdist",

@@ -1,5 +1,6 @@
 """The story of a toolchain: sources, host compiler, stages, self-check, publication."""
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -221,6 +222,11 @@ def _remember_pace(timings: dict[str, Timing]) -> None:
 
 
 def _require_tools() -> None:
+    if odd := re.search(r"[\s#:'\"$\\]", str(store.place())):
+        what = (
+            f"{store.place()}: configure and make cannot work below a folder with {odd[0]!r} in it"
+        )
+        raise ToolchainError(what, hint="set GOTOOLFORGE_CACHE to a folder with a plain name")
     missing = [one for one in _TOOLS if run.find_program(one) is None]
     if missing:
         what = f"forging needs {', '.join(missing)}, which this machine does not have"

@@ -1,0 +1,152 @@
+"""The forge for real: a C toolchain from source, what it makes, and what it must not depend on.
+
+The toolchain is forged once for a store (CI keeps one in the user's cache folder) and shared here.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gotoolforge import store
+
+from .conftest import EXAMPLES, Run, gotoolforge
+
+pytestmark = [pytest.mark.forge, pytest.mark.go]
+TRIPLE = "x86_64-alpine-linux-musl"
+C_ONLY = {"GOTOOLFORGE_LANGUAGES": "c", "GOTOOLFORGE_TOOLCHAIN": "gcc"}
+CGO = """\
+package main
+
+// #include <stdlib.h>
+import "C"
+
+func main() { println(C.abs(-42)) }
+"""
+
+
+@pytest.fixture(scope="module")
+def prefix() -> Path:
+    done = gotoolforge("toolchain", "build", "amd64", "--languages", "c")
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def elf_files(prefix: Path) -> list[Path]:
+    """The toolchain's own programs: ELF files outside the target's libraries."""
+    files = [one for one in prefix.rglob("*") if one.is_file() and not one.is_symlink()]
+    return [
+        one
+        for one in files
+        if one.suffix not in {".o", ".a", ".so"} and one.open("rb").read(4) == b"\x7fELF"
+    ]
+
+
+def test_it_is_not_forged_twice(prefix: Path) -> None:
+    done = gotoolforge("toolchain", "build", "amd64", "--languages", "c", "--offline")
+    assert (done.returncode, done.stdout.strip()) == (0, str(prefix))
+    assert not done.stderr
+
+
+def test_its_own_programs_need_nothing_of_a_host(prefix: Path) -> None:
+    programs = elf_files(prefix)
+    assert {"cc1", f"{TRIPLE}-gcc", f"{TRIPLE}-ld"} <= {one.name for one in programs}
+    done = gotoolforge("verify", "--json", *map(str, programs))
+    verdicts = {one["path"]: one["verdict"] for one in json.loads(done.stdout)["files"]}
+    assert done.returncode == 0, verdicts
+    assert set(verdicts.values()) == {"musl-static"}
+
+
+def test_no_file_holds_a_path_of_the_machine_that_made_it(prefix: Path) -> None:
+    needles = [str(store.place()).encode(), str(Path.home()).encode() + b"/"]
+    guilty = [
+        one.relative_to(prefix).as_posix()
+        for one in prefix.rglob("*")
+        if one.is_file() and any(needle in one.read_bytes() for needle in needles)
+    ]
+    assert not guilty
+    said = subprocess.run([prefix / "bin" / f"{TRIPLE}-gcc", "-v"], capture_output=True, text=True)
+    assert "--with-build-sysroot=/forge/" in said.stderr
+
+
+@pytest.mark.parametrize("pie", [[], ["--pie"]])
+def test_a_cgo_program_is_built_runs_and_is_static(
+    prefix: Path, tool: Run, tmp_path: Path, pie: list[str]
+) -> None:
+    out = tmp_path / "sqlite"
+    done = tool("build", *pie, "-o", str(out), ".", cwd=EXAMPLES / "sqlite", **C_ONLY)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([out], capture_output=True, text=True, check=True).stdout
+    (report,) = json.loads(tool("verify", "--json", str(out)).stdout)["files"]
+    assert report["verdict"] == "musl-static"
+    assert report["linkage"] == ("static-pie" if pie else "static")
+    assert report["stack_size"] == 8 << 20
+
+
+def test_a_toolchain_for_c_alone_says_what_cxx_needs(prefix: Path, tool: Run) -> None:
+    done = tool("build", ".", cwd=EXAMPLES / "cxx", **C_ONLY)
+    assert done.returncode == 14
+    assert "C++" in done.stderr
+
+
+@pytest.mark.parametrize("triple", [TRIPLE, "x86_64-linux-musl"])
+def test_a_plain_go_build_works_with_either_spelling(
+    prefix: Path, tmp_path: Path, triple: str
+) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
+    (tmp_path / "main.go").write_text(CGO)
+    env = {**os.environ, "CGO_ENABLED": "1", "CC": str(prefix / "bin" / f"{triple}-gcc"),
+           "GOCACHE": str(tmp_path / "cache")}  # fmt: skip
+    words = ["go", "build", "-ldflags=-linkmode=external -extldflags=-static", "-o", "app", "."]
+    subprocess.run(words, cwd=tmp_path, env=env, check=True)
+    said = subprocess.run([tmp_path / "app"], capture_output=True, text=True, check=True)
+    assert said.stderr == "42\n"
+
+
+def test_moved_into_a_root_without_any_libc_it_still_compiles_cgo(
+    prefix: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    for name in ("tool", "go", "src", "tmp", "dev", "proc", "bin"):
+        (root / name).mkdir(parents=True)
+    shutil.copytree(prefix, root / "tool", symlinks=True, dirs_exist_ok=True)
+    (root / "src" / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
+    (root / "src" / "main.go").write_text(CGO)
+    goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True)
+    script = (
+        f"mount --bind {goroot.stdout.strip()} {root}/go && mount --bind /dev {root}/dev && "
+        f"mount -t proc proc {root}/proc && exec chroot {root} /go/bin/go build -o /src/app "
+        "'-ldflags=-linkmode=external -extldflags=-static' ."
+    )
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/tool/bin", "HOME": "/tmp", "CGO_ENABLED": "1",
+           "CC": f"/tool/bin/{TRIPLE}-gcc", "PWD": "/src", "GOFLAGS": "-C=/src",
+           "GOTOOLCHAIN": "local"}  # fmt: skip
+    words = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "sh", "-euc"]
+    done = subprocess.run([*words, script], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = subprocess.run([root / "src" / "app"], capture_output=True, text=True, check=True)
+    assert said.stderr == "42\n"
+
+
+def test_it_travels_as_one_file(prefix: Path, tool: Run, tmp_path: Path) -> None:
+    file, other = tmp_path / "c.tar.zst", str(tmp_path / "other store")
+    languages = {"GOTOOLFORGE_LANGUAGES": "c"}
+    assert tool("toolchain", "export", "amd64", str(file), **languages).returncode == 0
+    assert file.stat().st_size < 60_000_000
+    taken = tool("toolchain", "import", str(file), GOTOOLFORGE_CACHE=other)
+    assert taken.returncode == 0, taken.stderr
+    out = tmp_path / "resolver"
+    done = tool("build", "--cgo", "on", "--offline", "-o", str(out), ".",
+                cwd=EXAMPLES / "resolver", GOTOOLFORGE_CACHE=other, **C_ONLY)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert tool("toolchain", "verify", "amd64", GOTOOLFORGE_CACHE=other).returncode == 0
+
+
+def test_status_knows_that_it_is_current_and_has_no_known_hole(prefix: Path, tool: Run) -> None:
+    rows = json.loads(tool("toolchain", "status", "--json").stdout)["toolchains"]
+    (mine,) = [one for one in rows if one["prefix"] == str(prefix)]
+    assert mine["current"]
+    assert not mine["holes"]
