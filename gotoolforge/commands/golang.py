@@ -41,7 +41,7 @@ def _add_build_options(one: argparse.ArgumentParser) -> None:
         metavar="TARGET",
         help="x86_64-alpine-musl, linux/arm64, armv7 ...; repeatable; default: this machine",
     )
-    one.add_argument("--toolchain", metavar="FAMILY", help="zig (default), system or imported")
+    one.add_argument("--toolchain", metavar="FAMILY", help="gcc (default), zig, system or imported")
     one.add_argument("--cgo", choices=("auto", "on", "off"), help="default: auto, as needed")
     one.add_argument(
         "--resolver", choices=("go", "musl"), help="who looks up names and users; default: go"

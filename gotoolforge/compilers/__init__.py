@@ -10,7 +10,7 @@ from types import ModuleType
 from gotoolforge.errors import UsageError
 
 FAMILIES = ("gcc", "zig", "system", "imported")
-DEFAULT_FAMILY = "zig"
+DEFAULT_FAMILY = "gcc"
 
 
 def choose_family(flag: str | None, setting: str | None) -> str:
