@@ -17,6 +17,8 @@ class JobServer:
     def __init__(self, jobs: int) -> None:
         self.jobs = max(jobs, 1)
         self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_inheritable(end, True)
         os.write(self._write, b"+" * (self.jobs - 1))
 
     def __enter__(self) -> "JobServer":

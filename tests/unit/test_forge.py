@@ -224,6 +224,14 @@ def test_every_make_takes_its_jobs_from_one_pool(tmp_path: Path) -> None:
     assert sorted(done.stdout.split()) == ["a", "b", "c"]
 
 
+def test_a_logged_command_inherits_the_pool(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all: ; @$(MAKE) inner\ninner: a b\na b: ; @echo $@\n")
+    made = stage(tmp_path / "obj", f"make -C {tmp_path}")
+    with JobServer(2) as pool:
+        worker(tmp_path, pool).do_all((made,), "t")
+    assert "jobserver unavailable" not in (tmp_path / "logs" / "part.log").read_text()
+
+
 def test_progress_is_told_by_the_last_time() -> None:
     pace = Pace(seconds=100, lines=1000)
     assert describe(500, 60, pace).startswith("50%, 1:00 gone, about 0:5")
