@@ -26,6 +26,8 @@ _TAIL_LINES = 30
 _GRACE_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 _alive: set[subprocess.Popen[bytes]] = set()
+# Leaders of the process groups that `run_logged` started.
+_logged: set[int] = set()
 _lock = threading.Lock()
 _stopping = threading.Event()
 
@@ -105,6 +107,7 @@ def run_logged(
     """
     import sh
 
+    _refuse_when_stopping()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         sink.write(f"+ {command}\n".encode())
@@ -128,11 +131,16 @@ def run_logged(
                 _bg_exc=False,
                 _return_cmd=True,
             )
+            _logged.add(child.pid)
             try:
                 child.wait()
-            except (KeyboardInterrupt, InterruptedRunError):
-                child.kill_group()
+            except KeyboardInterrupt:
+                child.signal_group(signal.SIGTERM)
                 raise
+            except sh.ErrorReturnCode:
+                _logged.discard(child.pid)
+                raise
+            _logged.discard(child.pid)
         except sh.CommandNotFound as error:
             missing = f"{what}: {command.argv[0]} is not on this machine"
             hint = "`gotoolforge doctor` names what to install"
@@ -169,21 +177,36 @@ def stop_all() -> None:
     _stopping.set()
     with _lock:
         children = list(_alive)
-    for child in children:
-        _signal_group(child, signal.SIGTERM)
+    groups = [*(child.pid for child in children), *_logged]
+    for group in groups:
+        _signal_group(group, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
-    while time.monotonic() < deadline and any(child.poll() is None for child in children):
+    while time.monotonic() < deadline and (
+        any(child.poll() is None for child in children) or any(map(_group_lives, _logged))
+    ):
         time.sleep(0.02)
-    for child in children:
-        _signal_group(child, signal.SIGKILL)
+    for group in groups:
+        _signal_group(group, signal.SIGKILL)
+
+
+def _refuse_when_stopping() -> None:
+    if _stopping.is_set():
+        what = "interrupted"
+        raise InterruptedRunError(what)
+
+
+def _group_lives(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _start(
     command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    if _stopping.is_set():
-        what = "interrupted"
-        raise InterruptedRunError(what)
+    _refuse_when_stopping()
     try:
         # A process group of its own, so that an end reaches the compilers behind `go build` too.
         child = subprocess.Popen(  # noqa: S603
@@ -209,16 +232,16 @@ def _until_end(child: subprocess.Popen[bytes], work: Callable[[], T]) -> T:
         result = work()
     except BaseException:
         # It stays among the living, so that `stop_all` can end for good what ignores this.
-        _signal_group(child, signal.SIGTERM)
+        _signal_group(child.pid, signal.SIGTERM)
         raise
     with _lock:
         _alive.discard(child)
     return result
 
 
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(leader: int, number: signal.Signals) -> None:
     try:
-        os.killpg(child.pid, number)
+        os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
         return
 

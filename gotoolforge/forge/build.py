@@ -27,6 +27,7 @@ from gotoolforge.forge.recipe import (
 )
 from gotoolforge.forge.stages import Workshop, library_stages, target_stages
 from gotoolforge.forge.work import Timing, Worker
+from gotoolforge.run import side_by_side
 from gotoolforge.target import Target
 
 # What the stages call besides the host compiler; all but make are POSIX.
@@ -64,10 +65,19 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
         }
         with JobServer(affordable_jobs()) as pool:
             host = _ensure_host(forge, trees, pool, console)
-            for target, digest in missing:
-                job = _Job(forge=forge, trees=trees, fetched=fetched, host=host, target=target,
-                           digest=digest, order=order)  # fmt: skip
-                _forge_one(job, pool, console)
+            jobs_left = tuple(
+                _Job(forge=forge, trees=trees, fetched=fetched, host=host, target=target,
+                     digest=digest, order=order)
+                for target, digest in missing
+            )  # fmt: skip
+
+            def one(job: _Job) -> None:
+                said = console.labelled(job.target.name) if len(jobs_left) > 1 else console
+                _forge_one(job, pool, said)
+
+            # Two at a time: while one configures, which is one process after another, or links
+            # cc1, the other compiles. The pool keeps their jobs within the machine's.
+            side_by_side(jobs_left, one)
     return tuple(toolchain_dir(*job) for job in jobs)
 
 

@@ -129,7 +129,7 @@ def test_an_unwritable_store_is_said(tool: Run) -> None:
 def test_settings_file_environment_and_flag_in_that_order(tool: Run, module: Module) -> None:
     text = 'package main\n\nimport "C"\n\nfunc main() {}\n'
     folder = module(main__go=text, gotoolforge__toml='toolchain = "nosuch-file"\n')
-    assert "nosuch-file" in tool("plan", ".", cwd=folder).stderr
+    assert "nosuch-file" in tool("plan", ".", cwd=folder, GOTOOLFORGE_TOOLCHAIN="").stderr
     env = {"GOTOOLFORGE_TOOLCHAIN": "nosuch-env"}
     assert "nosuch-env" in tool("plan", ".", cwd=folder, **env).stderr
     done = tool("plan", "--toolchain", "zig", "--json", ".", cwd=folder, **env)
