@@ -31,6 +31,9 @@ _LEAKS = (
     "PKG_CONFIG_PATH",
     "PKG_CONFIG_SYSROOT_DIR",
 )
+# musl 1.2.4 has pread64, off64_t and their like only if this asks for them, and C written for
+# glibc counts on them (go-sqlite3 before 1.14.22 does). They are macros: no symbol comes of it.
+_LARGE_FILES = "-D_LARGEFILE64_SOURCE"
 _MERGED = ("tags", "ldflags", "trimpath", "buildmode", "toolexec")
 
 
@@ -107,7 +110,8 @@ def _cgo_environment(toolchain: Toolchain, options: DriverOptions) -> dict[str, 
         "PKG_CONFIG_LIBDIR": os.pathsep.join(str(root / "lib" / "pkgconfig") for root in roots),
     }
     for name in ("CGO_CFLAGS", "CGO_CXXFLAGS"):
-        env[name] = _joined(os.environ.get(name, "-O2 -g"), [*toolchain.cflags, *includes])
+        theirs = os.environ.get(name, "-O2 -g")
+        env[name] = _joined(theirs, [_LARGE_FILES, *toolchain.cflags, *includes])
     env["CGO_LDFLAGS"] = _joined(os.environ.get("CGO_LDFLAGS", "-O2 -g"), libraries)
     return env
 
@@ -119,7 +123,9 @@ def _joined(theirs: str, ours: list[str]) -> str:
 def _mode(flags: GoFlags, options: DriverOptions) -> list[str]:
     if wants_pie(flags, options):
         return ["-buildmode=pie"]
-    return ["-buildmode=exe"]
+    # Not `exe` unasked: it makes Go pass over packages that are no commands, errors and all.
+    given = flags.last("buildmode")
+    return [f"-buildmode={given}"] if given else []
 
 
 def _trimpath(flags: GoFlags) -> list[str]:

@@ -63,7 +63,7 @@ def test_an_unknown_policy_names_the_known_ones() -> None:
         ("ld.lld: error: undefined symbol: __memcpy_chk", "FORTIFY"),
         ("x.c:1:10: fatal error: 'foo.h' file not found", "--with-prefix"),
         ("write /tmp/x: no space left on device", "GOTOOLFORGE_CACHE"),
-        ("use of undeclared identifier 'pread64'", "go-sqlite3"),
+        ("ld.lld: error: undefined symbol: pread64", "rebuild"),
     ],
 )
 def test_known_symptoms_are_recognised(output: str, word: str) -> None:

@@ -130,7 +130,7 @@ def test_the_hosts_headers_and_libraries_are_kept_out(monkeypatch: pytest.Monkey
     assert command.env["PKG_CONFIG_LIBDIR"] == (
         "/mine/lib/pkgconfig:/store/tc/sysroot/lib/pkgconfig:/store/tc/sysroot/usr/lib/pkgconfig"
     )
-    assert command.env["CGO_CFLAGS"] == "-DMINE -I/mine/include"
+    assert command.env["CGO_CFLAGS"] == "-DMINE -D_LARGEFILE64_SOURCE -I/mine/include"
     assert command.env["CGO_LDFLAGS"] == "-O2 -g -L/mine/lib"
 
 
