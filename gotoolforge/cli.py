@@ -44,6 +44,7 @@ COMMANDS = {
     "test": ("golang", "run `go test`, under qemu where the target is foreign"),
     "verify": ("verify", "judge ELF files: what they need of a host's libc"),
     "targets": ("targets", "list the targets"),
+    "seccomp": ("seccomp", "system calls of a program: list, profile, trace, check, run"),
     "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),
     "toolchain": ("toolchain", "look after C toolchains in the store"),
 }

@@ -89,6 +89,22 @@ def stream(command: Command, on_line: Callable[[str], None]) -> int:
     return child.returncode
 
 
+def attached(command: Command) -> int:
+    """Run a command on the caller's own streams and terminal; its exit code (negative: a signal).
+
+    It stays in the caller's process group, so that a terminal's signals reach both.
+    """
+    try:
+        child = subprocess.Popen(command.argv, env=command.full_env(), cwd=command.cwd)  # noqa: S603
+    except OSError as error:
+        what = f"cannot run {command.argv[0]}: {error.strerror}"
+        hint = "is it installed, executable, and for this machine?"
+        raise GotoolforgeError(what, hint=hint) from error
+    with _lock:
+        _alive.add(child)
+    return _until_end(child, child.wait)
+
+
 def replace_process(command: Command) -> None:
     """Become the command: signals, terminal and exit code are then its own. Does not return."""
     if command.cwd:

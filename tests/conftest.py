@@ -13,6 +13,7 @@ FLAGS = {
     "forge": "tests that forge a C toolchain from source (some 15 minutes the first time)",
     "container": "tests that build a Dockerfile with buildah (root)",
     "long": "tests that take an hour: every target of the table",
+    "seccomp": "tests that trace and filter programs: strace, bpftrace, crun, runc (root)",
     "packaging": "tests that build and install the wheel and the sdist",
 }
 

@@ -21,8 +21,17 @@ FLOORS = [
     {"forge.build", "forge.transfer", "forge.upkeep", "compilers.gcc"},
     {"cgo", "gobuild", "provenance", "remote"},
     {"plan", "placement", "pipeline", "report", "sarif"},
+    {"seccomp", "seccomp.numbers", "seccomp.machine", "seccomp.gotable"},
+    {"seccomp.image", "seccomp.code_x86"},
+    {"seccomp.graph", "seccomp.discover"},
+    {"seccomp.flow"},
+    {"seccomp.listing"},
+    {"seccomp.stacks", "seccomp.trace"},
+    {"seccomp.compare", "seccomp.witness_strace"},
+    {"seccomp.verbs", "seccomp.verbs.tracing", "seccomp.verbs.reading"},
     {"commands", "commands.golang", "commands.verify", "commands.targets", "commands.doctor",
      "commands.toolchain", "commands.fetching"},
+    {"commands.seccomp"},
     {"cli", "__main__"},
 ]  # fmt: skip
 PACKAGE = Path(gotoolforge.__file__).parent
@@ -61,7 +70,8 @@ def test_every_module_has_a_floor_and_looks_down_only() -> None:
 
 def test_each_outside_thing_has_one_door() -> None:
     doors = {"requests": {"web"}, "sh": {"run"}, "subprocess": {"run"}, "tqdm": {"web"},
-             "rich": {"console"}, "filelock": {"store"}, "platformdirs": {"paths"}}  # fmt: skip
+             "rich": {"console"}, "filelock": {"store"}, "platformdirs": {"paths"},
+             "capstone": {"seccomp.code_x86"}}  # fmt: skip
     for name, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):
             named = [one.name for one in node.names] if isinstance(node, ast.Import) else []

@@ -1,0 +1,31 @@
+"""`gotoolforge seccomp`: the system calls a program can make, and the filter that allows those."""
+
+import argparse
+from importlib import import_module
+from types import ModuleType
+
+from gotoolforge.commands import add_command
+
+# Each verb's module in `gotoolforge.seccomp.verbs`, and its summary.
+VERBS = {
+    "list": ("reading", "list the system calls that a program can make, by reading its code"),
+    "trace": ("tracing", "run a program (or watch one) and record the system calls it makes"),
+    "why": ("reading", "show the path of calls that leads to a system call"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """The verbs, each with words of its own."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, (module, summary) in VERBS.items():
+        _module(module).add_arguments(add_command(verbs, verb, summary), verb)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Carry out one verb."""
+    code: int = _module(VERBS[parsed.verb][0]).run(parsed)
+    return code
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"gotoolforge.seccomp.verbs.{name}")

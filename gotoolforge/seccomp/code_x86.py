@@ -1,0 +1,321 @@
+"""Reading x86-64 and i386 machine code. Decoding by capstone; the System V ABIs and Go's
+(internal/abi, cmd/compile/abi-internal.md) for what a call keeps.
+
+References are found by their opcodes' bytes, not by decoding the whole file: that is a superset
+of the true ones, at a hundredth of the time.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from gotoolforge.seccomp.machine import SAME, Answer, Flow, Frame, Insn, Place
+
+_WIDE = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
+_SIZES = {"byte": 1, "word": 2, "dword": 4, "qword": 8, "xmmword": 16}
+_MEMORY = re.compile(r"^(?:(\w+) ptr )?(?:(\w\w):)?\[(.*)\]$")
+_KEPT_64 = {"rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"}
+_KEPT_32 = {"ebx", "ebp", "esp", "esi", "edi"}
+_END = {"ret", "ud2", "hlt", "int3", "retf", "iretq"}
+# Instructions that write no general register but what they name, and nothing in this group does.
+_READS = re.compile(
+    r"^(cmp|test|push|nop|jmp|j\w+|ret|bt$|prefetch|mfence|lfence|sfence|pause|endbr|int3|ud2|"
+    r"hlt|f\w+|v?movs[sd]$|v?mov[au]p[sd]$|v?movdq|v?p[a-z]+q?$|v?xorp|leave|syscall|int$|"
+    r"v?cvtsi2|v?[a-z]+[sp][sd]$|cld|std|clc|stc|\.byte)"
+)
+
+
+@cache
+def _canonical(name: str, width: int) -> str | None:
+    """The whole register that a part belongs to; None for what is no general register."""
+    letter = "r" if width == 8 else "e"
+    if width == 8 and (found := re.match(r"^(r\d+)[bwd]?$", name)):
+        return found[1]
+    for wide in _WIDE:
+        core = wide[1:]
+        parts = {wide, "e" + core, core, core[0] + "l", core[0] + "h"}
+        if core in ("si", "di", "bp", "sp"):
+            parts = {wide, "e" + core, core, core + "l"}
+        if name in parts:
+            return letter + core
+    return None
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return None
+
+
+def _with_low(answer: Answer, low: int) -> Answer:
+    """The same answer, for a register whose lowest byte is replaced later on."""
+    if answer.kind == "const":
+        return Answer("const", answer.value & ~0xFF | low)
+    if answer.kind == "place" and answer.value[0] == "r":
+        return Answer("place", ("low", (answer.value[1], low)))
+    if answer.kind == "place" and answer.value[0] == "low":
+        return Answer("place", ("low", (answer.value[1][0], low)))
+    return answer if answer.kind in ("same", "unknown") else Answer("unknown", "put together")
+
+
+class X86:
+    """x86-64 (width 8) or i386 (width 4)."""
+
+    def __init__(self, width: int) -> None:
+        import capstone
+
+        self.width = self.return_slot = width
+        mode = capstone.CS_MODE_64 if width == 8 else capstone.CS_MODE_32
+        self._engine: Any = capstone.Cs(capstone.CS_ARCH_X86, mode)
+        self._engine.skipdata = True
+        letter = "r" if width == 8 else "e"
+        self.number: Place = ("r", letter + "ax")
+        self._sp, self._fp, self._ip = letter + "sp", letter + "bp", letter + "ip"
+
+    def decode(self, code: bytes, address: int) -> list[Insn]:
+        """See `machine.Code`."""
+        return [Insn(*one) for one in self._engine.disasm_lite(code, address)]
+
+    def sites(self, code: bytes, address: int) -> Iterator[int]:
+        """`syscall`; on i386 `int 0x80`, `sysenter` and the vDSO's `call *%gs:16`."""
+        what = rb"\x0f\x05|\xcd\x80|\x0f\x34"
+        if self.width == 4:
+            what = rb"\xcd\x80|\x0f\x34|\x65\xff\x15\x10\0\0\0"
+        for found in re.finditer(what, code, re.DOTALL):
+            yield address + found.start()
+
+    def enters_kernel(self, insn: Insn) -> bool:
+        """See `machine.Code`."""
+        if insn.mnem in ("syscall", "sysenter"):
+            return True
+        if insn.mnem == "int":
+            return insn.ops == "0x80"
+        return self.width == 4 and insn.mnem == "call" and "gs:[0x10]" in insn.ops
+
+    def flow(self, insn: Insn) -> Flow:
+        """See `machine.Code`."""
+        mnem = insn.mnem.removeprefix("bnd ").removeprefix("notrack ")
+        if mnem == "jmp":
+            return Flow("jump", _number(insn.ops))
+        if mnem == "call":
+            if self.enters_kernel(insn):
+                return Flow("next")
+            return Flow("call", _number(insn.ops))
+        if mnem.startswith("j") or mnem.startswith("loop"):
+            return Flow("branch", _number(insn.ops))
+        if mnem.split()[-1] in ("ret", "retf"):
+            return Flow("ret")
+        return Flow("stop") if mnem in ("ud2", "hlt", "int3") else Flow("next")
+
+    def moves_sp(self, insn: Insn) -> int | None:
+        """See `machine.Code`."""
+        mnem, ops = insn.mnem, insn.ops
+        if mnem in ("push", "pushf", "pushfq", "pushal"):
+            return -self.width * (8 if mnem == "pushal" else 1)
+        if mnem in ("pop", "popf", "popfq", "popal"):
+            return None if ops == self._sp else self.width * (8 if mnem == "popal" else 1)
+        first, _, rest = ops.partition(", ")
+        if first != self._sp or mnem in ("cmp", "test"):
+            return None if mnem == "leave" else 0
+        amount = _number(rest)
+        if mnem in ("add", "sub") and amount is not None:
+            return amount if mnem == "add" else -amount
+        if mnem == "lea" and (found := re.fullmatch(rf"\[{self._sp} ([+-]) (\w+)\]", rest)):
+            return int(found[1] + str(int(found[2], 0)))
+        return None
+
+    def sets_fp(self, insn: Insn) -> int | None:
+        """See `machine.Code`."""
+        if insn.mnem == "mov" and insn.ops == f"{self._fp}, {self._sp}":
+            return 0
+        if insn.mnem == "lea" and insn.ops.startswith(f"{self._fp}, [{self._sp}"):
+            found = re.search(r"\+ (\w+)\]", insn.ops)
+            return int(found[1], 0) if found else 0
+        return None
+
+    def _slot(self, inner: str, frame: Frame) -> int | None:
+        """The stack slot that the inside of a memory operand names, if it is one."""
+        found = re.fullmatch(r"(\w+)(?: ([+-]) (\w+))?", inner)
+        base = {self._sp: frame.sp, self._fp: frame.fp}.get(found[1]) if found else None
+        if found is None or base is None:
+            return None
+        away = _number(found[3]) if found[3] else 0
+        return None if away is None else base + (-away if found[2] == "-" else away)
+
+    def _source(self, text: str, insn: Insn, frame: Frame) -> Answer:
+        """What an operand that is read means."""
+        value = _number(text)
+        if value is not None:
+            return Answer("const", value)
+        register = _canonical(text, self.width)
+        if register:
+            return Answer("place", ("r", register))
+        if found := _MEMORY.match(text):
+            if found[2]:
+                return Answer("unknown", f"loaded from {text}")
+            slot = self._slot(found[3], frame)
+            if slot is not None:
+                return Answer("place", ("s", slot))
+            address = self._address(found[3], insn)
+            if address is not None:
+                return Answer("memory", address)
+        return Answer("unknown", f"loaded from {text}")
+
+    def _address(self, inner: str, insn: Insn) -> int | None:
+        if found := re.fullmatch(rf"{self._ip} ([+-]) (\w+)", inner):
+            away = int(found[2], 0)
+            return insn.addr + insn.size + (away if found[1] == "+" else -away)
+        if self.width == 8 and inner == self._ip:
+            return insn.addr + insn.size
+        return _number(inner)
+
+    def answer(self, insn: Insn, place: Place, frame: Frame) -> Answer:
+        """See `machine.Code`."""
+        if place[0] == "low":
+            name, low = place[1]
+            return _with_low(self._register(insn, name, frame), low)
+        return (self._register if place[0] == "r" else self._stack)(insn, place[1], frame)
+
+    def _register(self, insn: Insn, name: str, frame: Frame) -> Answer:
+        mnem = insn.mnem.split()[-1]
+        first, _, rest = insn.ops.partition(", ")
+        if mnem == "pop":
+            return self._popped(name, first, frame)
+        if self.enters_kernel(insn):
+            hit = name in (self.number[1], "rcx", "r11") if self.width == 8 else name == "eax"
+            return Answer("unknown", "the result of a system call") if hit else SAME
+        if mnem in ("xchg", "xadd"):
+            for mine, other in ((first, rest), (rest, first)):
+                if _canonical(mine, self.width) == name:
+                    return self._source(other, insn, frame)
+            return SAME
+        if implied := self._implied(mnem, insn, name):
+            return implied
+        if _READS.match(mnem) or _canonical(first, self.width) != name:
+            return SAME
+        return self._written(mnem, name, first, rest, insn, frame)
+
+    def _popped(self, name: str, first: str, frame: Frame) -> Answer:
+        if _canonical(first, self.width) != name:
+            return SAME
+        unknown = Answer("unknown", "popped from an unknown place")
+        return unknown if frame.sp is None else Answer("place", ("s", frame.sp))
+
+    def _implied(self, mnem: str, insn: Insn, name: str) -> Answer | None:
+        """Registers that an instruction writes without naming them first."""
+        ax, dx = self.number[1], self.number[1].replace("a", "d")
+        lone = "," not in insn.ops
+        hit = {
+            "cdq": (dx,), "cqo": (dx,), "rdtsc": (ax, dx), "rdtscp": (ax, dx, "rcx", "ecx"),
+            "cpuid": (ax, dx, "rcx", "ecx", "rbx", "ebx"), "mul": (ax, dx), "div": (ax, dx),
+            "idiv": (ax, dx), "imul": (ax, dx) if lone else (), "cmpxchg": (ax,),
+        }.get(mnem, ())  # fmt: skip
+        if name in hit:
+            return Answer("unknown", f"computed by {mnem}")
+        if mnem in ("cdqe", "cwde", "cbw") and name == ax:
+            return Answer("place", ("r", ax))
+        return None
+
+    def _written(
+        self, mnem: str, name: str, first: str, rest: str, insn: Insn, frame: Frame
+    ) -> Answer:
+        part = (len(first) == 2 and first[1] in "lh") or first.endswith(("b", "w"))
+        if mnem in ("mov", "movabs", "movsxd", "movzx", "movsx") and not (part and mnem == "mov"):
+            return self._source(rest, insn, frame)
+        value = _number(rest)
+        if mnem == "mov" and part and value is not None and first[-1] in "lb":
+            return Answer("place", ("low", (name, value & 0xFF)))
+        if mnem in ("xor", "sub") and first == rest:
+            return Answer("const", 0)
+        if mnem == "or" and rest in ("-1", "0xffffffff", "0xffffffffffffffff"):
+            return Answer("const", -1)
+        if mnem.startswith("cmov"):
+            source = self._source(rest, insn, frame)
+            return Answer("either", source)
+        if mnem == "lea" and (found := re.fullmatch(r"\[(\w+)\]", rest)):
+            return self._source(found[1], insn, frame)
+        if mnem == "and" and rest in ("0xffffffff", "-1"):
+            return Answer("place", ("r", name))
+        return Answer("unknown", f"computed by {mnem} {insn.ops}")
+
+    def _stack(self, insn: Insn, slot: int, frame: Frame) -> Answer:
+        mnem = insn.mnem
+        if mnem == "push":
+            if frame.sp is not None and frame.sp - self.width == slot:
+                return self._source(insn.ops, insn, frame)
+            return SAME
+        first, _, rest = insn.ops.partition(", ")
+        found = _MEMORY.match(first)
+        if not found or not rest or mnem in ("cmp", "test"):
+            return SAME
+        target = self._slot(found[3], frame)
+        size = _SIZES.get(found[1] or "", self.width)
+        if target is None or not target <= slot < target + size:
+            return SAME
+        if mnem.startswith("mov") and target == slot and not mnem.startswith("movs"):
+            return self._source(rest, insn, frame)
+        return Answer("unknown", f"written by {mnem} {insn.ops}")
+
+    def kept_by_call(self, place: Place, *, go: bool) -> bool:
+        """See `machine.Code`."""
+        return not go and place[1] in (_KEPT_64 if self.width == 8 else _KEPT_32)
+
+    def references(
+        self, code: bytes, address: int, *, short: bool
+    ) -> Iterator[tuple[int, int, str]]:
+        """Calls and jumps with 32-bit distances, rip-relative `lea`, and absolute immediates."""
+        size = len(code)
+        for found in re.finditer(rb"[\xe8\xe9]|\x0f[\x80-\x8f]", code):
+            at = found.end()
+            if at + 4 <= size:
+                away = int.from_bytes(code[at : at + 4], "little", signed=True)
+                kind = "call" if code[at - 1] == 0xE8 else "jump"
+                yield address + found.start(), address + at + 4 + away, kind
+        for found in re.finditer(rb"\xeb|[\x70-\x7f]", code) if short else ():
+            at = found.end()
+            if at < size:
+                away = code[at] - 256 if code[at] > 127 else code[at]
+                yield address + found.start(), address + at + 1 + away, "jump"
+        if self.width == 8:
+            # lea and mov (a pointer's cell), with and without REX, rip-relative.
+            for found in re.finditer(rb"[\x8b\x8d][\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", code):
+                at = found.end()
+                if at + 4 <= size:
+                    away = int.from_bytes(code[at : at + 4], "little", signed=True)
+                    yield address + found.start(), address + at + 4 + away, "take"
+        yield from self._immediates(code, address)
+
+    def _immediates(self, code: bytes, address: int) -> Iterator[tuple[int, int, str]]:
+        """32-bit absolute addresses behind mov, push, cmp or, on i386, in any memory operand."""
+        if self.width == 4:
+            for found in re.finditer(
+                rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d\x68\xa1\xa3\xb8-\xbf\x80-\x87\xc0-\xc7\x44\x84\x24]",
+                code,
+            ):
+                at = found.end()
+                if at + 4 <= len(code):
+                    yield address + at - 1, int.from_bytes(code[at : at + 4], "little"), "take"
+            return
+        for found in re.finditer(rb"[\xb8-\xbf\x68]|\xc7[\xc0-\xc7]|\x81[\xf8-\xff]", code):
+            at = found.end()
+            if at + 4 <= len(code):
+                yield address + found.start(), int.from_bytes(code[at : at + 4], "little"), "take"
+        for found in re.finditer(rb"\xc7[\x00-\x07\x40-\x47\x80-\x87]", code):
+            for away in (0, 1, 2, 4, 5):
+                at = found.end() + away
+                if at + 4 <= len(code):
+                    value = struct.unpack_from("<I", code, at)[0]
+                    yield address + found.start(), value, "take"
+
+    def gaps(self, insns: list[Insn]) -> Iterator[int]:
+        """What follows an end of control, and padding."""
+        ended = False
+        for insn in insns:
+            padding = insn.mnem in ("nop", "int3") or insn.mnem.endswith(" nop")
+            if ended and not padding:
+                yield insn.addr
+            if not padding:
+                ended = self.flow(insn).kind in ("ret", "stop", "jump")

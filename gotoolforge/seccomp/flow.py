@@ -1,0 +1,208 @@
+"""The value of a register at a system call, found by walking back.
+
+Inside a function the walk follows every way control may have come; at the function's first byte
+it goes on in each caller (so a wrapper's number is what its callers give). What is not a constant
+is named, never dropped.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gotoolforge.seccomp.graph import Edge, Graph
+from gotoolforge.seccomp.image import UNNAMED, Function, Image
+from gotoolforge.seccomp.machine import Answer, Code, Frame, Insn, Place
+
+_MAX_STEPS = 20_000
+_ENTRY = -1
+
+
+class Value(NamedTuple):
+    """One possible value: a number, or the reason why there is none.
+
+    `chain` are the functions from the one that enters the kernel out to the one that knows the
+    number (or where the walk was lost), by the address of their first byte.
+    """
+
+    number: int | None
+    reason: str
+    chain: tuple[int, ...]
+
+
+class Body:
+    """A function's instructions, with the ways into each and the stack pointer at each."""
+
+    def __init__(self, function: Function, code: Code, raw: bytes) -> None:
+        self.function = function
+        self.insns = code.decode(raw, function.start)
+        self.index = {insn.addr: place for place, insn in enumerate(self.insns)}
+        self.flows = [code.flow(insn) for insn in self.insns]
+        self.whole = all(insn.mnem != ".byte" for insn in self.insns)
+        self._link()
+        self._frames(code)
+
+    def _link(self) -> None:
+        count = len(self.insns)
+        self.before: list[list[int]] = [[] for _ in range(count)]
+        self.after: list[list[int]] = [[] for _ in range(count)]
+        wild = []
+        for place, flow in enumerate(self.flows):
+            nexts = []
+            if flow.kind in ("next", "branch", "call") and place + 1 < count:
+                nexts.append(place + 1)
+            if flow.kind in ("jump", "branch") and flow.target in self.index:
+                nexts.append(self.index[flow.target])
+            if flow.kind == "jump" and flow.target is None:
+                wild.append(place)
+            for one in nexts:
+                self.after[place].append(one)
+                self.before[one].append(place)
+        if count:
+            self.before[0].append(_ENTRY)
+        # A block that nothing leads to is a case of a jump table, if there is one.
+        for place in range(1, count):
+            if not self.before[place]:
+                for source in wild:
+                    self.before[place].append(source)
+                    self.after[source].append(place)
+
+    def _frames(self, code: Code) -> None:
+        pointers: list[int | None] = [None] * len(self.insns)
+        self.fp: int | None = None
+        queue = [(0, 0)] if self.insns else []
+        seen = set()
+        while queue:
+            place, sp = queue.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            pointers[place] = sp
+            insn = self.insns[place]
+            added = code.sets_fp(insn)
+            if added is not None and self.fp is None:
+                self.fp = sp + added
+            moved = code.moves_sp(insn)
+            if moved is None:
+                if insn.mnem != "leave" or self.fp is None:
+                    continue
+                moved = self.fp + code.width - sp
+            queue += [(one, sp + moved) for one in self.after[place]]
+        self.pointers = pointers
+
+    def frame(self, place: int) -> Frame:
+        """Stack and frame pointer before an instruction."""
+        return Frame(self.pointers[place], self.fp)
+
+
+class Walker:
+    """Answers what a place holds, over all functions of an image; remembers what it found."""
+
+    def __init__(self, image: Image, code: Code, graph: Graph) -> None:
+        self.image, self.code, self.graph = image, code, graph
+        self._bodies: dict[int, Body] = {}
+        self._memory: dict[tuple[int, Place], tuple[Value, ...]] = {}
+        self._open: set[tuple[int, Place]] = set()
+
+    def body(self, start: int) -> Body:
+        """The decoded function that begins at an address."""
+        if start not in self._bodies:
+            one = self.image.by_start[start]
+            raw = self.image.read(one.start, one.end - one.start)
+            self._bodies[start] = Body(one, self.code, raw)
+        return self._bodies[start]
+
+    def values(self, start: int, place: int, wanted: Place) -> tuple[Value, ...]:
+        """What `wanted` may hold just before instruction `place` of the function at `start`."""
+        body = self.body(start)
+        found: dict[Value, None] = {}
+        queue, seen = [(place, wanted)], {(place, wanted)}
+        while queue and len(seen) < _MAX_STEPS:
+            here, what = queue.pop()
+            for source in body.before[here]:
+                if source == _ENTRY:
+                    found |= dict.fromkeys(self._given(start, what))
+                    continue
+                for step in self._back(body, source, what):
+                    if isinstance(step, Value):
+                        found[step] = None
+                    elif (source, step) not in seen:
+                        seen.add((source, step))
+                        queue.append((source, step))
+        if queue:
+            found[Value(None, "too many ways lead here", (start,))] = None
+        return tuple(found)
+
+    def _back(self, body: Body, source: int, what: Place) -> Iterator[Place | Value]:
+        start, insn = body.function.start, body.insns[source]
+        if body.flows[source].kind == "call":
+            if what[0] == "s" or self.code.kept_by_call(what, go=body.function.go):
+                yield what
+            else:
+                yield Value(None, f"the result of a call ({insn.mnem} {insn.ops})", (start,))
+            return
+        answer = self.code.answer(insn, what, body.frame(source))
+        if answer.kind == "either":
+            yield what
+            answer = answer.value
+        yield self._read(answer, what, start, insn)
+
+    def _read(self, answer: Answer, what: Place, start: int, insn: Insn) -> Place | Value:
+        if answer.kind == "same":
+            return what
+        if answer.kind == "place":
+            place: Place = answer.value
+            return place
+        if answer.kind == "const":
+            return Value(answer.value & 0xFFFFFFFF, "", (start,))
+        if answer.kind == "memory":
+            value = self.image.word(answer.value, 4)
+            if value:
+                # Go's only such variable is syscall.fcntl64Syscall; it is set before main.
+                return Value(value, f"the variable at {answer.value:#x} begins with it", (start,))
+            return Value(None, f"loaded from memory at {answer.value:#x}", (start,))
+        return Value(None, f"{answer.value} at {insn.addr:#x}", (start,))
+
+    def _given(self, start: int, what: Place) -> tuple[Value, ...]:
+        """What callers give in a place when they call the function at `start`."""
+        named = not self.image.by_start[start].name.startswith(UNNAMED)
+        if what[0] == "s" and what[1] < self.code.return_slot and named:
+            # A slot of the function's own frame that nothing was seen to write.
+            return (Value(None, "written through a pointer", (start,)),)
+        key = (start, what)
+        if key in self._memory:
+            return self._memory[key]
+        if key in self._open:
+            return ()
+        self._open.add(key)
+        found: dict[Value, None] = {}
+        pointers, callers = start in self.graph.roots, 0
+        for edge in self.graph.into.get(start, ()):
+            pointers |= edge.kind == "take"
+            given = None if edge.kind == "take" else self._from_caller(edge, what)
+            for one in given or ():
+                found[one._replace(chain=(start, *one.chain))] = None
+            callers += given is not None
+        if pointers or not callers:
+            why = "given by whoever calls it through a pointer"
+            found[Value(None, why, (start,))] = None
+        self._open.discard(key)
+        self._memory[key] = tuple(found)
+        return self._memory[key]
+
+    def _from_caller(self, edge: Edge, what: Place) -> tuple[Value, ...] | None:
+        """What one caller gives; None if the bytes there are no such call after all."""
+        body = self.body(edge.source)
+        if edge.kind == "fall":
+            place, pushed = len(body.insns) - 1, 0
+        elif edge.where in body.index:
+            place = body.index[edge.where]
+            pushed = self.code.return_slot if body.flows[place].kind == "call" else 0
+        else:
+            return None
+        if edge.kind != "fall" and body.flows[place].target != edge.target:
+            return None
+        if what[0] == "s":
+            sp = body.pointers[place]
+            if sp is None:
+                return (Value(None, "given on a stack of unknown depth", (edge.source,)),)
+            what = ("s", sp - pushed + what[1])
+        return self.values(edge.source, place, what)

@@ -1,0 +1,108 @@
+"""What the listing asks of an architecture: where code enters the kernel, and what one
+instruction does to one place. The readers (`code_x86`, `code_arm64` ...) are interchangeable.
+
+A place is a register ("r", "rax") or a slot of the stack ("s", n), n bytes from where the stack
+pointer stood when the function was entered; or ("low", ("rax", n)), a register whose lowest byte
+will be replaced by n. An answer says where the value of a place, after an
+instruction, came from.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+Place = tuple[str, Any]
+
+
+class Insn(NamedTuple):
+    """One decoded instruction, as capstone writes it."""
+
+    addr: int
+    size: int
+    mnem: str
+    ops: str
+
+
+class Flow(NamedTuple):
+    """Where control goes: kind is next, jump, branch, call, ret or stop; target None: unknown."""
+
+    kind: str
+    target: int | None = None
+
+
+class Answer(NamedTuple):
+    """Where a value came from.
+
+    kind: same (untouched), const (value), place (copied from there), either (untouched, or copied
+    from there), memory (loaded from the address in `value`), unknown (`value` says why).
+    """
+
+    kind: str
+    value: Any = None
+
+
+SAME = Answer("same")
+
+
+class Frame(NamedTuple):
+    """Stack pointer and frame pointer at an instruction, from the stack pointer at entry."""
+
+    sp: int | None
+    fp: int | None
+
+
+class Code(Protocol):
+    """A reader of one architecture's machine code."""
+
+    number: Place
+    """The register that holds the system call's number."""
+    return_slot: int
+    """Bytes that a call pushes, so the callee's slots lie this much lower."""
+    width: int
+    """Size of a pointer in bytes."""
+
+    def decode(self, code: bytes, address: int) -> list[Insn]:
+        """All instructions of a function; what cannot be decoded has the mnemonic `.byte`."""
+        ...
+
+    def sites(self, code: bytes, address: int) -> Iterator[int]:
+        """Addresses where these bytes may enter the kernel (a superset; decoding decides)."""
+        ...
+
+    def enters_kernel(self, insn: Insn) -> bool:
+        """Whether the instruction enters the kernel."""
+        ...
+
+    def flow(self, insn: Insn) -> Flow:
+        """Where control goes after it."""
+        ...
+
+    def moves_sp(self, insn: Insn) -> int | None:
+        """By how many bytes it moves the stack pointer; None: nobody can tell."""
+        ...
+
+    def sets_fp(self, insn: Insn) -> int | None:
+        """If it sets the frame pointer from the stack pointer, the bytes it adds; else None."""
+        ...
+
+    def answer(self, insn: Insn, place: Place, frame: Frame) -> Answer:
+        """Where the value of a place, after this instruction, came from."""
+        ...
+
+    def kept_by_call(self, place: Place, *, go: bool) -> bool:
+        """Whether a callee leaves this register as it was (Go's convention keeps none)."""
+        ...
+
+    def references(
+        self, code: bytes, address: int, *, short: bool
+    ) -> Iterator[tuple[int, int, str]]:
+        """(where, target, kind) of every possible reference from code.
+
+        `short` says that jumps of short reach may leave a function (C does that, Go never).
+        kind: call, jump, or take (an address is formed). A superset: bytes that only look like a
+        reference are named too, and count if they hit a function's first byte exactly.
+        """
+        ...
+
+    def gaps(self, insns: list[Insn]) -> Iterator[int]:
+        """Addresses where a function may begin by the way compilers lay out code: after an end."""
+        ...

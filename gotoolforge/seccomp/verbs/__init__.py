@@ -1,0 +1,1 @@
+"""The words of `gotoolforge seccomp`: each module joins words, calls the work, and reports."""

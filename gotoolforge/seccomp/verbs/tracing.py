@@ -1,0 +1,92 @@
+"""`seccomp trace`: run a program under a witness and keep what it called."""
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from gotoolforge.console import Console
+from gotoolforge.errors import EXIT_OK, ToolchainError, UsageError
+
+if TYPE_CHECKING:
+    from gotoolforge.seccomp.trace import Trace
+
+WITNESSES = ("strace",)
+
+
+def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """A witness, and a program with its arguments or the number of a process."""
+    parser.usage = "gotoolforge seccomp trace [options] -- PROGRAM [ARGUMENT ...]  |  --pid N"
+    parser.add_argument(
+        "--with", dest="witness", choices=WITNESSES, metavar="WITNESS",
+        help=f"one of {', '.join(WITNESSES)} (default: the first that works here)",
+    )  # fmt: skip
+    parser.add_argument("--pid", type=int, metavar="N", help="watch a running process instead")
+    parser.add_argument("--seconds", type=float, metavar="S", help="with --pid: how long (10)")
+    parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: stdout)")
+    parser.add_argument("words", nargs="*", metavar="-- PROGRAM ARGUMENT")
+    parser.epilog = "exit codes: that of the program; 14 the witness is not to be had here"
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Trace, and write the result; the exit code is the program's own."""
+    import msgspec
+
+    from gotoolforge import store
+    from gotoolforge.run import find_program
+
+    words = tuple(parsed.words)
+    if bool(words) == (parsed.pid is not None):
+        what = "name a program behind `--`, or a process with --pid"
+        raise UsageError(what, hint="gotoolforge seccomp trace -- ./app --its-own-flags")
+    program = Path(f"/proc/{parsed.pid}/exe" if parsed.pid is not None else words[0])
+    if not program.exists() and words and (found := find_program(words[0])):
+        program = Path(found)
+    if not program.exists():
+        what = f"there is no {program}"
+        raise UsageError(what, hint="is the name (or the process number) right?")
+    console = Console()
+    module = choose(parsed.witness, console)
+    trace: Trace = module.trace(words, program.resolve(), pid=parsed.pid, seconds=parsed.seconds)
+    text = msgspec.json.format(msgspec.json.encode(trace), indent=2) + b"\n"
+    if parsed.output:
+        store.write_atomically(Path(parsed.output), text)
+    else:
+        sys.stdout.buffer.write(text)
+    _tell(trace, console)
+    code = trace.exit_code or EXIT_OK
+    return 128 - code if code < 0 else code
+
+
+def choose(wanted: str | None, console: Console) -> ModuleType:
+    """The module of a witness; the first that works here if none is named."""
+    reasons = {}
+    for name in [wanted] if wanted else WITNESSES:
+        module = import_module(f"gotoolforge.seccomp.witness_{name}")
+        reasons[name] = module.available()
+        if not reasons[name]:
+            return module
+        console.detail(f"{name}: {reasons[name]}")
+    told = "; ".join(f"{name}: {why}" for name, why in reasons.items())
+    others = [name for name in WITNESSES if name not in reasons and not _missing(name)]
+    hint = f"what works here: --with {', '.join(others)}" if others else (
+        "`gotoolforge seccomp list` needs no witness: it reads the code"
+    )  # fmt: skip
+    what = f"no witness can serve here ({told})"
+    raise ToolchainError(what, hint=hint)
+
+
+def _missing(name: str) -> str:
+    why: str = import_module(f"gotoolforge.seccomp.witness_{name}").available()
+    return why
+
+
+def _tell(trace: "Trace", console: Console) -> None:
+    total = sum(one.count for one in trace.own.calls.values())
+    console.say(f"{trace.witness}: {len(trace.names)} calls by {trace.own.program}, made {total}x")
+    for other in trace.others:
+        console.say(f"  apart from it, {len(other.calls)} calls by {other.program}")
+    for note in trace.notes:
+        console.warn(note)
