@@ -1,8 +1,10 @@
 """Unpacking archives that came from outside: nothing may climb out of the folder."""
 
+import fnmatch
+import re
 import tarfile
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from gotoolforge.errors import FetchError, StoreError
 
@@ -10,9 +12,9 @@ from gotoolforge.errors import FetchError, StoreError
 def unpack(archive: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
     """Unpack a tarball or a wheel into the new folder `folder`.
 
-    `skip` names folders, relative to the archive's top folder, that are left out. Raises FetchError
-    for a member that climbs out or is absolute and for a broken archive, StoreError where the disk
-    is full.
+    `skip` are shell patterns of folders, relative to the archive's top one, that are left out.
+    Raises FetchError for a member that climbs out or is absolute and for a broken archive,
+    StoreError where the disk is full.
     """
     folder.mkdir(parents=True)
     try:
@@ -34,11 +36,11 @@ def unpack(archive: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
 
 
 def _untar(archive: Path, folder: Path, skip: tuple[str, ...]) -> None:
-    doomed = {PurePosixPath(one) for one in skip}
+    patterns = [fnmatch.translate(pattern) for one in skip for pattern in (one, f"{one}/*")]
+    doomed = re.compile("|".join(patterns)) if patterns else None
 
     def wanted(member: tarfile.TarInfo, where: str) -> tarfile.TarInfo | None:
-        below_top = PurePosixPath(*PurePosixPath(member.name).parts[1:])
-        if doomed and (below_top in doomed or doomed & set(below_top.parents)):
+        if doomed and doomed.match(member.name.partition("/")[2]):
             return None
         return tarfile.data_filter(member, where)
 

@@ -151,7 +151,7 @@ def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, .
         name: [store.file_sha256(one) for one in forge.patch_files(name)] for name in forge.patches
     }
     decides = msgspec.to_builtins(forge)
-    del decides["pace"], decides["patches"], decides["languages"]
+    del decides["pace"], decides["skip"], decides["patches"], decides["languages"]
     row = [target.name, target.triple, target.gcc_configure, target.kernel_arch]
     value = [decides, sources, patches, row, languages, host_triple()]
     return store.digest_of(msgspec.to_builtins(value))
