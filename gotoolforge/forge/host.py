@@ -33,7 +33,9 @@ def prepare_host(zig: Path, triple: str, folder: Path) -> None:
     """
     lib = store.ensure_dir(folder / "lib")
     with store.scratch_dir() as scratch:
-        compile_words = {name: _compile_words(zig, name, triple, scratch) for name in ("cc", "c++")}
+        compile_words = {
+            name: _compile_words(zig, name, triple, folder, scratch) for name in ("cc", "c++")
+        }
         start, libraries = _collect_libraries(zig, triple, scratch, lib)
     for name in _EMPTY:
         (lib / f"lib{name}.a").write_bytes(b"!<arch>\n")
@@ -56,7 +58,9 @@ def _script(path: Path, words: tuple[str, ...]) -> None:
     store.write_atomically(path, f'#!/bin/sh\nexec {quote(words)} "$@"\n'.encode(), mode=0o755)
 
 
-def _compile_words(zig: Path, driver: str, triple: str, scratch: Path) -> tuple[str, ...]:
+def _compile_words(
+    zig: Path, driver: str, triple: str, folder: Path, scratch: Path
+) -> tuple[str, ...]:
     """The clang inside zig with the headers, and the settings of libc++, that `zig cc` gives it."""
     (scratch / "x.cc").write_text("int main() { return 0; }\n")
     argv = (str(zig), driver, "-target", triple, "-c", "x.cc", "-###")
@@ -73,7 +77,9 @@ def _compile_words(zig: Path, driver: str, triple: str, scratch: Path) -> tuple[
         raise _surprise(zig, "does not say how it compiles", answer.err)
     mode = ("--driver-mode=g++",) if driver == "c++" else ()
     neutral = f"-ffile-prefix-map={store.place('forge')}=/forge"
-    return (str(zig), "clang", *mode, f"--target={triple}", "-nostdlibinc", "-nobuiltininc",
+    # A root without anything in it: clang would look for the machine's own GCC and what is in it.
+    root = f"--sysroot={folder / 'root'}"
+    return (str(zig), "clang", *mode, f"--target={triple}", root, "-nostdlibinc", "-nobuiltininc",
             *found, neutral, *_QUIET)  # fmt: skip
 
 

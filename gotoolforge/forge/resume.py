@@ -7,6 +7,8 @@ what they come from and are cut off. make cannot tell; their age can.
 import shutil
 from pathlib import Path
 
+# Rules that a Makefile includes: it does not start without them, and they are renamed into place.
+_INCLUDED = ".deps"
 # No single compiler, archiver or linker of these builds writes one file for longer, in seconds.
 _DOUBT = 60.0
 
@@ -17,7 +19,11 @@ def forget_unfinished(folder: Path, since: float) -> int:
     A part that was being configured is removed whole: its Makefile would not be made again. The
     number of files and folders removed.
     """
-    files = [path for path in folder.rglob("*") if path.is_symlink() or path.is_file()]
+    files = [
+        path
+        for path in folder.rglob("*")
+        if (path.is_symlink() or path.is_file()) and path.parent.name != _INCLUDED
+    ]
     written = {path: path.lstat().st_mtime for path in files}
     if not written:
         return 0

@@ -195,15 +195,15 @@ def _runs(pid: int) -> bool:
 def test_what_was_written_last_is_made_again_and_older_work_stays(tmp_path: Path) -> None:
     now = time.time()
     ages = {"old.o": 300, "young.o": 5, "part/config.status": 10, "part/Makefile": 10,
-            "part/before.o": 300, "settled/config.status": 300, "settled/young.o": 1}  # fmt: skip
+            "part/before.o": 300, "settled/.deps/x.Po": 1, "settled/config.status": 300, "settled/young.o": 1}  # fmt: skip
     for name, age in ages.items():
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         os.utime(path, (now - age, now - age))
     assert forget_unfinished(tmp_path, now - 200) == 3
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
-    assert left == {"old.o", "settled/config.status"}
+    assert left == {"old.o", "settled/config.status", "settled/.deps", "settled/.deps/x.Po"}
 
 
 def test_nothing_from_before_the_stage_is_doubted(tmp_path: Path) -> None:
