@@ -195,7 +195,8 @@ def _runs(pid: int) -> bool:
 def test_what_was_written_last_is_made_again_and_older_work_stays(tmp_path: Path) -> None:
     now = time.time()
     ages = {"old.o": 300, "young.o": 5, "part/config.status": 10, "part/Makefile": 10,
-            "part/before.o": 300, "settled/.deps/x.Po": 1, "settled/config.status": 300, "settled/young.o": 1}  # fmt: skip
+            "part/before.o": 300, "settled/.deps/x.Po": 1, "settled/config.status": 300,
+            "settled/young.o": 1}  # fmt: skip
     for name, age in ages.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
