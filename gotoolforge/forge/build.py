@@ -64,7 +64,7 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
             for name, one in fetched.items()
         }
         with JobServer(affordable_jobs()) as pool:
-            host = _ensure_host(forge, trees, pool, console)
+            host = ensure_host(forge, trees, pool, console)
             jobs_left = tuple(
                 _Job(forge=forge, trees=trees, fetched=fetched, host=host, target=target,
                      digest=digest, order=order)
@@ -148,10 +148,13 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
     console.say(f"{job.target.name}: forged in {final}")
 
 
-def _ensure_host(
+def ensure_host(
     forge: ForgeRecipe, trees: dict[str, Path], pool: JobServer, console: Console
 ) -> Path:
-    """The host compiler, and gmp, mpfr and mpc made with it: shared by every target."""
+    """The host compiler, and gmp, mpfr and mpc made with it: shared by every target.
+
+    `trees` are the unpacked sources by component. Its folder has bin/ and lib/.
+    """
     triple = host_triple()
     names = (forge.host.source, "gmp", "mpfr", "mpc")
     value = [forge.format, msgspec.to_builtins(forge.host), msgspec.to_builtins(forge.libraries),

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,36 @@ def test_status_knows_that_it_is_current_and_has_no_known_hole(prefix: Path, too
     (mine,) = [one for one in rows if one["prefix"] == str(prefix)]
     assert mine["current"]
     assert not mine["holes"]
+
+
+_HOST_ONLY = """
+import sys
+from gotoolforge import sources
+from gotoolforge.console import Console
+from gotoolforge.forge.build import ensure_host, fetch_components
+from gotoolforge.forge.jobserver import JobServer
+from gotoolforge.forge.recipe import load_recipe
+forge, console = load_recipe(), Console(quiet=True)
+fetched = fetch_components(forge, console, offline=True)
+names = ("zig", "gmp", "mpfr", "mpc")
+trees = {name: sources.ensure_tree(fetched[name], console) for name in names}
+with JobServer(2) as pool:
+    print(ensure_host(forge, trees, pool, console))
+"""
+
+
+def test_the_cheap_stages_come_out_the_same_in_another_folder(prefix: Path, tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "another"):
+        place = tmp_path / name / ("deeper" if name == "another" else "")
+        place.mkdir(parents=True)
+        for shared in ("downloads", "zig"):
+            (place / shared).symlink_to(store.place(shared))
+        env = {**os.environ, "GOTOOLFORGE_CACHE": str(place)}
+        done = subprocess.run([sys.executable, "-c", _HOST_ONLY], env=env, capture_output=True,
+                              text=True)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lib = Path(done.stdout.strip()) / "lib"
+        names = ("libgmp.a", "libmpfr.a", "libmpc.a", "libc.a")
+        made.append({one: store.file_sha256(lib / one) for one in names})
+    assert made[0] == made[1]
