@@ -73,13 +73,14 @@ def make_plan(request: Request, target: Target, console: Console) -> Plan:
     gosdk.require_target(request.sdk, target, cgo=use_c)
     if not use_c:
         command = gobuild.compute(target, None, request.flags, request.driver)
-        warnings = _stub_warnings(program)
+        warnings = (*_loader_warnings(program), *_stub_warnings(program))
         return Plan(target=target, program=program, toolchain=None, command=command,
                     reason=reason, warnings=warnings)  # fmt: skip
     toolchain = ensure_toolchain(request, target, console)
     _require_languages(toolchain, program)
     command = _with_pkg_config(c_command(request, target, toolchain), program)
-    return Plan(target=target, program=program, toolchain=toolchain, command=command, reason=reason)
+    return Plan(target=target, program=program, toolchain=toolchain, command=command,
+                reason=reason, warnings=_loader_warnings(program))  # fmt: skip
 
 
 def make_plans(request: Request, console: Console) -> tuple[Plan, ...]:
@@ -145,6 +146,12 @@ def _stub_warnings(program: Program) -> tuple[str, ...]:
         "stubbed, and may fail only when it runs"
         for need in program.needs
     )
+
+
+def _loader_warnings(program: Program) -> tuple[str, ...]:
+    if "plugin" not in program.std_cgo:
+        return ()
+    return ("it imports plugin: a static program has no loader, so plugin.Open always fails",)
 
 
 def _require_languages(toolchain: Toolchain, program: Program) -> None:
