@@ -43,6 +43,8 @@ COMMANDS = {
     "run": ("golang", "build one program and run it, under qemu where it is foreign"),
     "test": ("golang", "run `go test`, under qemu where the target is foreign"),
     "verify": ("verify", "judge ELF files: what they need of a host's libc"),
+    "why": ("why", "name the Go package, C function and symbol that need libc"),
+    "compat": ("compat", "say which distributions run a binary, and why not"),
     "targets": ("targets", "list the targets"),
     "seccomp": ("seccomp", "system calls of a program: list, profile, trace, check, run"),
     "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),

@@ -14,11 +14,11 @@ from gotoolforge.witness import Witness
 
 _SYSTEM_FOLDERS = re.compile(r"\$\{?(ORIGIN|LIB|PLATFORM)\b|/(usr/(local/)?)?lib|/opt/|/nix/")
 # Names that only glibc's headers make: fortified calls, large-file aliases, C99/C23 scanners.
-_GLIBC_ONLY = re.compile(
+GLIBC_ONLY = re.compile(
     r"__\w+_chk|__isoc(99|23)_\w+|(f?open|creat|lseek|f?stat|lstat|mmap|pread|pwrite|readdir|fopen"
     r"|f?truncate|sendfile|getrlimit|setrlimit|statf?vfs)64|gnu_get_libc_version|__libc_start_main"
 )
-_MUSL_HAS = {"__stack_chk_fail", "__libc_start_main", "__stack_chk_guard"}
+MUSL_HAS = {"__stack_chk_fail", "__libc_start_main", "__stack_chk_guard"}
 _WORTH: dict[str, Worth] = {"fail": "error", "warn": "warning", "pass": "off"}
 Seen = tuple[str, str]
 
@@ -138,7 +138,7 @@ def _shape(facts: ElfFacts, subject: Subject) -> Iterator[Seen]:
         strange = sorted(
             one.name
             for one in facts.dynamic_symbols
-            if not one.defined and _GLIBC_ONLY.fullmatch(one.name) and one.name not in _MUSL_HAS
+            if not one.defined and GLIBC_ONLY.fullmatch(one.name) and one.name not in MUSL_HAS
         )
         if strange:
             more = " ..." if strange[5:] else ""

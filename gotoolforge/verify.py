@@ -7,7 +7,9 @@ from typing import Literal
 import msgspec
 
 from gotoolforge import evidence, paths
+from gotoolforge.blame import proofs
 from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_elf
+from gotoolforge.errors import UnreadableError
 from gotoolforge.finding import Finding
 from gotoolforge.goelf import GoFacts
 from gotoolforge.judgement import Subject, judge, split_version, version_key
@@ -92,6 +94,7 @@ def verify_file(
     table = evidence.load_evidence()
     needs = load_table(paths.recipes_dir() / "runtime_needs.toml", _Needs).need
     functions = tuple(one for need in needs for one in need.functions + need.unless_functions)
+    functions += proofs()
     try:
         facts = read_elf(path, symbols=table.symbols, strings=table.strings, functions=functions)
     except NotElfError as error:
@@ -135,6 +138,23 @@ def verify_file(
         findings=judge(subject, policy),
         needs=_needs(facts, needs),
     )
+
+
+def inspect(path: Path) -> tuple[ElfFacts, str]:
+    """The facts of a file and its verdict, for commands that need both.
+
+    Raises UnreadableError for what is no ELF file too: nothing can be said of it.
+    """
+    table = evidence.load_evidence()
+    try:
+        facts = read_elf(path, symbols=table.symbols, strings=table.strings, functions=proofs())
+    except NotElfError as error:
+        what = f"{path}: it is {error}"
+        raise UnreadableError(what, hint="name an ELF program or library") from error
+    except (BrokenElfError, OSError, ValueError) as error:
+        what = f"{path}: {getattr(error, 'strerror', None) or error}"
+        raise UnreadableError(what, hint="name a file that is whole and can be read") from error
+    return facts, judge_libc(facts, table)[0]
 
 
 def judge_libc(

@@ -1,0 +1,181 @@
+"""From source: the chain of imports from the main package to each package that brings C."""
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gotoolforge import blame, run
+from gotoolforge.cgo import Package, decode_packages
+from gotoolforge.errors import PlanError
+from gotoolforge.judgement import GLIBC_ONLY, MUSL_HAS
+from gotoolforge.run import Command
+
+_LARGEST_MEMBER = 64 << 20
+
+
+class Edges(msgspec.Struct, frozen=True, rename="pascal"):
+    """Whom a package imports, as `go list` prints it."""
+
+    import_path: str
+    imports: tuple[str, ...] = ()
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """One package with C: `imports` lead from the main package to it, both included.
+
+    `remedy` is what takes its C away; `has_twin` says that it also compiles without cgo.
+    """
+
+    package: str
+    module: str
+    reasons: tuple[str, ...]
+    imports: tuple[str, ...]
+    remedy: str
+    has_twin: bool
+
+
+class Prebuilt(msgspec.Struct, frozen=True, kw_only=True):
+    """A C archive or object in a package's folder; `symbols` say that glibc's headers made it."""
+
+    path: str
+    package: str
+    symbols: tuple[str, ...]
+
+
+def find_chains(list_words: tuple[str, ...], command: Command) -> tuple[Chain, ...]:
+    """The shortest chain to each package that needs C, the standard library's own too.
+
+    `list_words` is a `go list -deps -json=...` with cgo on; it is asked three times, with other
+    fields and once without cgo. Raises PlanError with Go's own words.
+    """
+    packages = decode_packages(_ask(list_words, command))
+    fields = "-json=ImportPath,Imports"
+    words = tuple(fields if word.startswith("-json=") else word for word in list_words)
+    edges = _decode_edges(_ask(words, command))
+    without = msgspec.structs.replace(command, env={**command.env, "CGO_ENABLED": "0"})
+    # -e: a package of cgo files alone is an error without cgo, and here an answer.
+    tolerant = (*list_words[:2], "-e", *list_words[2:])
+    twins = {one.import_path for one in decode_packages(_ask(tolerant, without)) if one.go_files}
+    roots = tuple(one.import_path for one in packages if not one.dep_only)
+    paths = _shortest(roots, edges)
+    table = blame.load_blame()
+    return tuple(
+        Chain(
+            package=one.import_path,
+            module=f"{one.module.path} {one.module.version}".strip() if one.module else "",
+            reasons=one.reasons,
+            imports=paths.get(one.import_path, (one.import_path,)),
+            remedy=_remedy(one, table, twin=one.import_path in twins),
+            has_twin=one.import_path in twins,
+        )
+        for one in packages
+        if one.reasons
+    )
+
+
+def find_prebuilt(list_words: tuple[str, ...], command: Command) -> tuple[Prebuilt, ...]:
+    """Archives and objects beside Go files whose undefined symbols only glibc has."""
+    found = []
+    for one in decode_packages(_ask(list_words, command)):
+        if one.standard or not one.dir:
+            continue
+        for path in sorted(_objects(Path(one.dir))):
+            symbols = glibc_symbols(path)
+            if symbols:
+                found.append(Prebuilt(path=str(path), package=one.import_path, symbols=symbols))
+    return tuple(found)
+
+
+def glibc_symbols(path: Path) -> tuple[str, ...]:
+    """The undefined symbols of an archive or object that musl does not have."""
+    names = set()
+    for raw in _members(path):
+        with _broken_is_empty():
+            names |= set(_undefined(raw))
+    return tuple(sorted(one for one in names if GLIBC_ONLY.fullmatch(one) and one not in MUSL_HAS))
+
+
+def _objects(folder: Path) -> Iterator[Path]:
+    # Libraries are named by #cgo LDFLAGS and lie below the package, lib/linux_amd64/libx.a.
+    for path in folder.rglob("*"):
+        if path.suffix in {".a", ".syso", ".o"} and path.is_file():
+            yield path
+
+
+def _members(path: Path) -> Iterator[bytes]:
+    """The objects of an ar archive (System V and GNU), or the file itself."""
+    with path.open("rb") as handle:
+        if handle.read(8) != b"!<arch>\n":
+            handle.seek(0)
+            yield handle.read(_LARGEST_MEMBER)
+            return
+        while len(head := handle.read(60)) == 60 and head[58:] == b"`\n":
+            size = int(head[48:58].strip() or b"0")
+            after = handle.tell() + size + size % 2
+            if size <= _LARGEST_MEMBER and head[:2] not in (b"/ ", b"//"):
+                yield handle.read(size)
+            handle.seek(after)
+
+
+def _undefined(raw: bytes) -> Iterator[str]:
+    from elftools.elf.elffile import ELFFile
+
+    if raw[:4] != b"\x7fELF":
+        return
+    elf: Any = ELFFile(io.BytesIO(raw))
+    table = elf.get_section_by_name(".symtab")
+    for symbol in table.iter_symbols() if table else ():
+        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
+            yield symbol.name
+
+
+def _broken_is_empty() -> Any:
+    import contextlib
+
+    # pyelftools raises whatever its parser meets; what is no object tells nothing.
+    return contextlib.suppress(Exception)
+
+
+def _ask(words: tuple[str, ...], command: Command) -> str:
+    answer = run.ask(msgspec.structs.replace(command, argv=words))
+    if answer.code:
+        raise PlanError(answer.err.strip(), hint="`go list` says why")
+    return answer.out
+
+
+def _decode_edges(text: str) -> dict[str, tuple[str, ...]]:
+    joined = "[" + text.strip().replace("\n}\n{\n", "\n},\n{\n") + "]"
+    rows = msgspec.json.decode(joined, type=tuple[Edges, ...])
+    return {one.import_path: one.imports for one in rows}
+
+
+def _shortest(
+    roots: tuple[str, ...], edges: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    paths: dict[str, tuple[str, ...]] = {root: (root,) for root in roots}
+    queue = deque(roots)
+    while queue:
+        here = queue.popleft()
+        for there in edges.get(here, ()):
+            if there not in paths:
+                paths[there] = (*paths[here], there)
+                queue.append(there)
+    # Every package with `import "C"` gets runtime/cgo from the go command, not by an import line.
+    if "runtime/cgo" in edges and "runtime/cgo" not in paths:
+        users = [path for name, path in paths.items() if "C" in edges.get(name, ())]
+        if users:
+            paths["runtime/cgo"] = (*min(users, key=len), "runtime/cgo")
+    return paths
+
+
+def _remedy(package: Package, table: blame.Table, *, twin: bool) -> str:
+    for row in table.instead:
+        if package.import_path == row.package or package.import_path.startswith(row.package + "/"):
+            return row.use
+    if twin:
+        return "CGO_ENABLED=0: it has files for that, try whether they do all you need"
+    return "link it against musl: gotoolforge build"

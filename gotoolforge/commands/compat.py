@@ -1,0 +1,105 @@
+"""compat: the floor of a binary, and which distributions run it."""
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gotoolforge.commands import add_volume
+from gotoolforge.console import Console, render_table
+from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK
+
+if TYPE_CHECKING:
+    from gotoolforge.compat import Place
+    from gotoolforge.elf import ElfFacts
+
+EPILOG = """\
+Without --root and --image every distribution of recipes/distributions.toml is judged by the libc
+that it ships, and this machine by its own files. With them the libraries of that root are asked for
+the very symbols.
+
+exit codes: 0 it runs at every place that was named by --root or --image (or anywhere at all);
+1 it does not; 2 misuse; 3 a file could not be read
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+    """A file, and places."""
+    parser.epilog = EPILOG
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "--root", action="append", default=[], metavar="DIR", help="a root folder; repeatable"
+    )
+    parser.add_argument(
+        "--image", action="append", default=[], metavar="FILE.tar",
+        help="an image (docker save) or the tarball of a root; repeatable",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    add_volume(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Judge every place; a table on stdout."""
+    from gotoolforge import compat, report
+    from gotoolforge.verify import glibc_floor, inspect
+
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    facts, verdict = inspect(Path(parsed.file))
+    named = [*parsed.root, *parsed.image]
+    places = tuple(_foreign(facts, verdict, name) for name in named)
+    if not named:
+        places = (
+            compat.this_machine(facts, verdict),
+            *compat.by_table(facts, verdict, datetime.date.today()),
+        )
+    floor = glibc_floor(facts)
+    advice = _advice(facts)
+    if parsed.json:
+        value = {"path": parsed.file, "verdict": verdict, "floor": floor, "advice": advice}
+        report.print_json({**value, "places": [_plain(one) for one in places]})
+    else:
+        _show(places, parsed.file, verdict, floor)
+        for line in advice:
+            console.say(line)
+    good = [one.answer == "runs" for one in places]
+    return EXIT_OK if (all(good) if named else any(good)) else EXIT_FINDINGS
+
+
+def _foreign(facts: "ElfFacts", verdict: str, name: str) -> "Place":
+    from gotoolforge import compat, rootfs
+
+    with rootfs.opened(Path(name)) as root:
+        return compat.by_root(facts, verdict, root, name)
+
+
+def _plain(place: "Place") -> dict[str, object]:
+    import msgspec
+
+    value: dict[str, object] = msgspec.to_builtins(place)
+    return value
+
+
+def _show(places: tuple["Place", ...], path: str, verdict: str, floor: str | None) -> None:
+    print(f"{path}: {verdict}" + (f", needs glibc {floor} or newer" if floor else ""))
+    rows = [
+        (
+            one.name,
+            one.libc,
+            one.answer,
+            "; ".join(one.because),
+            one.eol + (" (past)" if one.past_eol else ""),
+        )
+        for one in places
+    ]
+    render_table(("place", "libc", "answer", "because", "end of life"), rows)
+
+
+def _advice(facts: "ElfFacts") -> list[str]:
+    """What patchelf could mend in a dynamic file; never done here."""
+    if not facts.interpreter:
+        return []
+    return [
+        "to ship its libraries beside it: patchelf --set-rpath '$ORIGIN/lib' FILE",
+        "to start it by another loader: patchelf --set-interpreter /path/to/ld.so FILE",
+        "to need neither: gotoolforge build links it statically against musl",
+    ]
