@@ -31,7 +31,8 @@ exit codes: 0 passed; 1 findings; 2 misuse; 3 unreadable file; 10 no such target
 12 go list failed; 13 go build failed; 14 no toolchain; 15 download; 16 output; 17 bad recipe;
 18 refused; 19 no emulator; 20 store; 130 interrupted
 
-environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_CACHE (store), GOTOOLFORGE_GO (go program),
+environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_LANGUAGES (c or c,c++: what to forge),
+GOTOOLFORGE_CACHE (store), GOTOOLFORGE_GO (go program),
 NO_COLOR, CI; and Go's own
 """
 
