@@ -1,6 +1,7 @@
 """The main job on real programs: planner to verdict, with real compilers."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -92,3 +93,48 @@ def test_flags_of_go_build_are_merged_into_the_binary(tool: Run, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     ran = subprocess.run([tmp_path / "app"], capture_output=True, text=True)
     assert ran.stderr == "from the line\n"
+
+
+@pytest.mark.parametrize("resolver", ["go", "musl"])
+def test_names_and_users_with_either_resolver(tool: Run, tmp_path: Path, resolver: str) -> None:
+    out = tmp_path / "resolver"
+    words = ("--toolchain", "zig", "--resolver", resolver, "--json", "-o", str(out), ".")
+    done = tool("build", *words, cwd=EXAMPLES / "resolver")
+    assert done.returncode == 0, done.stderr
+    (artifact,) = json.loads(done.stdout)["artifacts"]
+    # As planned no libc is inside; with musl's resolver it is musl that looks up.
+    assert artifact["report"]["verdict"] == {"go": "no-libc", "musl": "musl-static"}[resolver]
+    needs = " ".join(artifact["report"]["needs"])
+    assert "/etc/resolv.conf" in needs or resolver == "musl"
+    ran = subprocess.run([out, "localhost"], capture_output=True, text=True)
+    assert ran.stdout.startswith("localhost: ")
+    assert f"uid {os.getuid()}" in ran.stdout
+
+
+def test_what_an_image_from_scratch_lacks_is_noted(tool: Run, tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
+    (tmp_path / "main.go").write_text(
+        'package main\n\nimport "time"\n\nfunc main() {\n'
+        '\tplace, _ := time.LoadLocation("Europe/Paris")\n\tprintln(place.String())\n}\n'
+    )
+    done = tool("build", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "time zones" in done.stderr
+    assert "TLS" not in done.stderr
+    done = tool("build", "-tags", "timetzdata", ".", cwd=tmp_path)
+    assert "time zones" not in done.stderr
+
+
+def test_what_a_project_always_wants_comes_from_its_file(tool: Run, tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/app\n\ngo 1.24\n")
+    (tmp_path / "main.go").write_text("package main\n\nfunc main() {}\n")
+    (tmp_path / "gotoolforge.toml").write_text(
+        'targets = ["linux/arm64", "linux/riscv64"]\nstrip = true\npolicy = "no-libc"\n'
+    )
+    done = tool("build", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = [Path(line) for line in done.stdout.split()]
+    assert [path.name for path in made] == ["app_linux_arm64", "app_linux_riscv64"]
+    assert {path.parent for path in made} == {tmp_path / "dist"}
+    sections = subprocess.run(["readelf", "-SW", made[0]], capture_output=True, text=True).stdout
+    assert ".symtab" not in sections
