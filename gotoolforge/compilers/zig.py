@@ -16,7 +16,7 @@ from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 
 INSTALL = "pip install 'gotoolforge[kit]'"
-_WRAPPER_FORMAT = 1
+_WRAPPER_FORMAT = 2
 
 
 class _Rule(Row, frozen=True):
@@ -147,7 +147,14 @@ def wrapper(command: list[str], drop: list[str], last: list[str]) -> str:
     `last` comes at the end, where it wins over what Go passes.
     """
     cache = quote([str(store.place("zig"))])
-    lines = ["#!/bin/sh", f"export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}"]
+    # zig opens a thousand files at once when it builds musl, as many as a plain shell may have
+    # open; the first words raise the soft limit, which anybody may do up to the hard one.
+    raised = 'ulimit -S -n "$(ulimit -H -n)" 2>/dev/null'
+    lines = [
+        "#!/bin/sh",
+        raised,
+        f"export ZIG_GLOBAL_CACHE_DIR={cache} ZIG_LOCAL_CACHE_DIR={cache}",
+    ]
     if drop:
         lines += [
             "n=$#",

@@ -47,3 +47,18 @@ def test_undefined_behaviour_does_not_trap(cc: Path, tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text(text)
     subprocess.run([cc, "-static", "main.c", "-o", "main"], cwd=tmp_path, check=True)
     assert os.waitstatus_to_exitcode(os.system(str(tmp_path / "main"))) >= 0
+
+
+def test_a_low_soft_limit_of_open_files_is_no_obstacle(tool: Run, cc: Path, tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    # What zig itself sees: its wrapper with the program replaced by a shell that tells its limit.
+    text = cc.read_text()
+    last = text.strip().splitlines()[-1]
+    told = tmp_path / "told"
+    told.write_text(text.replace(last, "ulimit -S -n"))
+    script = 'ulimit -S -n 64; sh "$1"; ulimit -H -n'
+    done = subprocess.run(["sh", "-c", script, "sh", told], capture_output=True, text=True)
+    seen, hard = done.stdout.split()
+    assert seen == hard
+    script = f"ulimit -S -n 64; cd '{tmp_path}' && '{cc}' -static main.c -o main && ./main"
+    subprocess.run(["sh", "-ec", script], check=True)

@@ -71,6 +71,7 @@ def test_an_unknown_policy_names_the_known_ones() -> None:
         ("Error: unknown prefixed ISA extension `zicsr'", "binutils"),
         ("sqlite3: relocation target fcntl64 not defined", "-linkmode=internal"),
         ("gcc: fatal error: Killed signal terminated program cc1", "-p=1"),
+        ("checking cache failed: file_open ProcessFdQuotaExceeded /x.c", "ulimit"),
         ("fork/exec ./gen: exec format error", "generators"),
         ("ld.lld: error: undefined symbol: __atomic_load_8", "-latomic"),
         ("ld: cannot find -lfoo", "--with-prefix"),
