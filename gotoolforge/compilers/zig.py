@@ -4,6 +4,7 @@ zig is one program for all targets, and Go probes a compiler with and without fl
 cache on the executable. So each target gets a wrapper of its own at a path that stays the same.
 """
 
+import resource
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gotoolforge.target import Target
 
 INSTALL = "pip install 'gotoolforge[kit]'"
 _WRAPPER_FORMAT = 2
+_FILES = 4096
 
 
 class _Rule(Row, frozen=True):
@@ -60,6 +62,10 @@ def examine(target: Target) -> list[tuple[str, str]]:
         return [(f"the package {recipe.package} is not installed", INSTALL)]
     if found[1] != recipe.version:
         return [(f"{recipe.package} is {found[1]}, the recipe pins {recipe.version}", INSTALL)]
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < _FILES:
+        what = f"only {hard} files may be open at once, and zig needs {_FILES} to build musl"
+        return [(what, f"ulimit -n {_FILES}, or --ulimit nofile={_FILES}:{_FILES} for a container")]
     return []
 
 

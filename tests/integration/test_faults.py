@@ -270,6 +270,14 @@ def test_doctor_names_the_command_that_mends(tool: Run, tmp_path: Path) -> None:
     assert "qemu" in checks["running aarch64-alpine-musl"]["mend"]
 
 
+def test_doctor_sees_that_too_few_files_may_be_open() -> None:
+    script = 'ulimit -n 1024; exec "$0" -m gotoolforge doctor --target amd64'
+    argv = ["sh", "-c", script, sys.executable]
+    said = subprocess.run(argv, capture_output=True, text=True).stdout
+    assert "only 1024 files may be open" in said
+    assert "--ulimit nofile=4096" in said
+
+
 def test_doctor_is_content_with_a_machine_that_can_build(tool: Run) -> None:
     done = tool("doctor", "--target", "amd64")
     assert done.returncode == 0, done.stdout
