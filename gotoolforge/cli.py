@@ -49,6 +49,7 @@ COMMANDS = {
     "targets": ("targets", "list the targets"),
     "seccomp": ("seccomp", "system calls of a program: list, profile, trace, check, run"),
     "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),
+    "recipe": ("recipe", "check the data that decides what is built"),
     "toolchain": ("toolchain", "look after C toolchains in the store"),
 }
 

@@ -37,17 +37,8 @@ def fetch_source(package: str, suites: tuple[str, ...], sha256: str, folder: Pat
     It is looked for by its digest in every suite, not by a revision: a distribution drops
     superseded revisions, but the upstream tarball outlives them. Raises DistroError.
     """
-    if not run.find_program("apt-get"):
-        what = "this machine has no apt"
-        raise DistroError(what)
-    bases = list(dict.fromkeys(mirrors()))
-    if not bases:
-        what = "apt has no Debian archive configured here"
-        raise DistroError(what)
-    options = _private_lists(bases, suites)
-    answer = run.ask(Command(argv=("apt-get", *options, "-qq", "update")))
-    problem = answer.err.strip()
-    for version in _versions(options, package, sha256):
+    options, problem = private_lists(suites)
+    for version in [one for one, files in source_versions(options, package) if sha256 in files]:
         argv = ("apt-get", *options, "-qq", "source", "--download-only", "--tar-only",
                 f"{package}={version}")  # fmt: skip
         answer = run.ask(Command(argv=argv, cwd=folder))
@@ -60,18 +51,37 @@ def fetch_source(package: str, suites: tuple[str, ...], sha256: str, folder: Pat
     raise DistroError(what)
 
 
-def _versions(options: list[str], package: str, sha256: str) -> list[str]:
-    """Versions whose Sources entry lists the digest, the newest first."""
+def source_versions(options: tuple[str, ...], package: str) -> list[tuple[str, dict[str, str]]]:
+    """The versions of a source package in the lists, each with the names of its files by sha256."""
     shown = run.ask(Command(argv=("apt-cache", *options, "showsrc", "--only-source", package)))
-    found = []
+    found: dict[str, dict[str, str]] = {}
     for entry in shown.out.split("\n\n"):
         version = re.search(r"^Version: (\S+)$", entry, re.MULTILINE)
-        if version and sha256 in entry:
-            found.append(version[1])
-    return list(dict.fromkeys(found))
+        if version:
+            files = re.findall(r"^ ([0-9a-f]{64}) \d+ (\S+)$", entry, re.MULTILINE)
+            found.setdefault(version[1], dict(files))
+    return list(found.items())
 
 
-def _private_lists(bases: list[str], suites: tuple[str, ...]) -> list[str]:
+def private_lists(suites: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Options that make apt use up-to-date lists of ours, for the sources of `suites` only.
+
+    Beside them what apt complained of, if it did. Raises DistroError where there is no apt, or none
+    that knows a Debian archive.
+    """
+    if not run.find_program("apt-get"):
+        what = "this machine has no apt"
+        raise DistroError(what)
+    bases = list(dict.fromkeys(mirrors()))
+    if not bases:
+        what = "apt has no Debian archive configured here"
+        raise DistroError(what)
+    options = _list_options(bases, suites)
+    answer = run.ask(Command(argv=("apt-get", *options, "-qq", "update")))
+    return options, answer.err.strip()
+
+
+def _list_options(bases: list[str], suites: tuple[str, ...]) -> tuple[str, ...]:
     folder = store.ensure_dir(store.place("apt"))
     for name in ("parts", "lists", "cache"):
         store.ensure_dir(folder / name)
@@ -79,14 +89,14 @@ def _private_lists(bases: list[str], suites: tuple[str, ...]) -> list[str]:
     signed = f" [signed-by={_KEYRING}]" if Path(_KEYRING).is_file() else ""
     lines = [f"deb-src{signed} {base} {suite} main\n" for base in bases for suite in suites]
     store.write_atomically(folder / "parts" / "gotoolforge.list", "".join(lines).encode())
-    return [
+    return (
         "-o", "Dir::Etc::SourceList=/dev/null",
         "-o", f"Dir::Etc::SourceParts={folder / 'parts'}",
         "-o", f"Dir::State::Lists={folder / 'lists'}",
         "-o", f"Dir::Cache={folder / 'cache'}",
         "-o", "Debug::NoLocking=true",
         "-o", "APT::Sandbox::User=",
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def mirrors() -> Iterator[str]:

@@ -100,6 +100,14 @@ def _problem(form: Form) -> str:
             return f"urls: not an http(s) address: {url!r}"
     if not (form.urls or form.distro or form.pip):
         return "urls, distro, pip: one of them has to say where it lies"
+    if form.size < 0:
+        return f"size: less than nothing: {form.size}"
+    if form.host and not re.fullmatch(r"(linux|darwin)-[a-z0-9]+", form.host):
+        return f"host: wanted is such as linux-amd64: {form.host!r}"
+    for key, name in [("root", form.root), ("inner", form.inner),
+                      *(("fixups", one.file) for one in form.fixups)]:  # fmt: skip
+        if name.startswith("/") or ".." in name.split("/"):
+            return f"{key}: leads out of the tree: {name!r}"
     for fixup in form.fixups:
         if bool(fixup.content) == bool(fixup.start and fixup.until):
             return f"fixups: {fixup.file}: either content, or start and until"

@@ -46,6 +46,21 @@ def given(parsed: argparse.Namespace) -> tuple[Path, ...]:
     return places
 
 
+def config_mak_targets(file: str | None, console: Console) -> tuple[str, ...]:
+    """The target of musl-cross-make's file, if one is named; all that is done otherwise is said."""
+    if not file:
+        return ()
+    from gotoolforge import config_mak
+    from gotoolforge.forge.recipe import load_components, load_recipe
+
+    config = config_mak.read_config_mak(Path(file))
+    target = config_mak.require_target(config, Path(file))
+    pinned = {name: one.version for name, one in load_components(load_recipe()).items()}
+    for said in config_mak.differences(config, pinned):
+        console.warn(f"{file}: {said}")
+    return (target,)
+
+
 def run(parsed: argparse.Namespace) -> int:
     """Fetch, write the bundle if one is wanted, and say where everything lies."""
     from gotoolforge import bundle

@@ -52,6 +52,7 @@ def _add_making(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     verb = add_command(verbs, "build", "forge GCC toolchains from source")
     verb.add_argument("targets", nargs="*", metavar="TARGET", help="default: this machine's")
     verb.add_argument("--all", action="store_true", help="every target of the table")
+    verb.add_argument("--config-mak", metavar="FILE", help="a target from musl-cross-make's file")
     verb.add_argument("--languages", metavar="LIST", help="c or c,c++; default: c,c++")
     verb.add_argument("--offline", action="store_true", help="download nothing")
     fetching.add_given(verb)
@@ -110,7 +111,9 @@ def _build(parsed: argparse.Namespace) -> int:
     if parsed.all and parsed.targets:
         what = "either targets or --all"
         raise UsageError(what)
-    targets = tuple(find_target(word) for word in parsed.targets) or (default_target(),)
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    words = [*parsed.targets, *fetching.config_mak_targets(parsed.config_mak, console)]
+    targets = tuple(find_target(word) for word in words) or (default_target(),)
     order = Order(
         targets=load_targets()
         if parsed.all
@@ -120,7 +123,6 @@ def _build(parsed: argparse.Namespace) -> int:
         keep=parsed.keep,
         given=fetching.given(parsed),
     )
-    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     for prefix in forge_toolchains(order, console):
         print(prefix)
     return EXIT_OK

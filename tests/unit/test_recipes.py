@@ -1,0 +1,128 @@
+"""Recipes are strict, `recipe check` names every mistake at once, and config.mak is understood."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gotoolforge import cli, config_mak, paths, recipe
+from gotoolforge.errors import RecipeError, UnreadableError, UsageError
+from gotoolforge.forge.recipe import load_recipe
+from gotoolforge.recipe_check import check_recipes
+
+FORM = """\
+name = "x"
+version = "1"
+licence = "MIT"
+[[forms]]
+file = "x.tar"
+sha256 = "{}"
+size = 3
+urls = ["https://upstream.invalid/x.tar"]
+""".format("0" * 64)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of recipes/ that a test may spoil."""
+    copy = tmp_path / "recipes"
+    shutil.copytree(paths.recipes_dir(), copy)
+    monkeypatch.setattr(paths, "recipes_dir", lambda: copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("sha256", "sha255", "sha25"),
+        ('sha256 = "0', 'sha256 = "A', "sha256"),
+        ("size = 3", 'size = "3"', "size"),
+        ("size = 3", "size = -3", "size"),
+        ("size = 3", "weight = 3", "weight"),
+        ("https://upstream.invalid", "ftp://upstream.invalid", "urls"),
+        ("https://upstream.invalid", "https://", "urls"),
+        ('urls = ["https://upstream.invalid/x.tar"]', "", "urls"),
+        ('file = "x.tar"', 'file = "../x.tar"', "file"),
+        ("size = 3", 'host = "linux"\nsize = 3', "host"),
+        ("size = 3", 'fixups = [{file = "../y", content = "z"}]\nsize = 3', "fixups"),
+        ("size = 3", 'root = "/etc"\nsize = 3', "root"),
+        ("[[forms]]", "[forms]", "forms"),
+        ('name = "x"', "name = x", "x.toml"),
+    ],
+)
+def test_a_wrong_source_does_not_load(folder: Path, before: str, after: str, words: str) -> None:
+    path = folder / "sources" / "x.toml"
+    path.write_text(FORM)
+    assert recipe.load_source("x").version == "1"
+    path.write_text(FORM.replace(before, after))
+    with pytest.raises(RecipeError) as caught:
+        recipe.load_source("x")
+    assert "x.toml" in caught.value.what
+    assert words in caught.value.what
+
+
+def test_the_recipes_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+    count, wrong = check_recipes()
+    assert not wrong
+    assert count > 20
+    assert cli.main(["recipe", "check", "--json"]) == 0
+    assert '"findings": []' in capsys.readouterr().out
+
+
+def test_every_mistake_is_named_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "sources" / "x.toml").write_text(FORM.replace("https", "ftp"))
+    (folder / "targets.toml").write_text("targets = 1\n")
+    (folder / "holes.toml").write_bytes(b"\xff")
+    assert cli.main(["recipe", "check"]) == RecipeError.exit_code
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("sources/x.toml", "targets.toml", "holes.toml"))
+
+
+def test_patches_and_pins_are_held_together(folder: Path) -> None:
+    table = folder / "holes.toml"
+    table.write_text(table.read_text().replace("0002-qsort.patch", "0009-nosuch.patch"))
+    (folder / "patches" / "musl-1.2.5" / "0003-idle.patch").write_text("")
+    (folder / "sources" / "x.toml").write_text(FORM)
+    (folder / "sources" / "y.toml").write_text(FORM)
+    said = [one.message for one in check_recipes()[1]]
+    assert any("0009-nosuch.patch" in one for one in said)
+    assert any("0003-idle.patch" in one for one in said)
+    assert any("y.toml" in one and "same sha256" not in one for one in said)
+
+
+def test_an_unreadable_recipe_is_said(folder: Path) -> None:
+    (folder / "sources" / "musl.toml").unlink()
+    with pytest.raises(RecipeError, match=r"musl\.toml: cannot be read"):
+        recipe.load_source("musl")
+
+
+def test_config_mak_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.mak"
+    path.write_text(
+        "# a comment\nARCH = x86_64\nTARGET = $(ARCH)-linux-musl  # the usual one\n"
+        "GCC_VER := 9.4.0\nGCC_VER ?= 8\nMUSL_VER = 1.2.5\nOUTPUT = /opt/cross\n"
+        "COMMON_CONFIG += --disable-nls\nCOMMON_CONFIG += \\\n  --with-foo \\\n  --with-bar\n"
+        "GCC_CONFIG = --enable-languages=c,c++\nDL_CMD = curl -C - -L -o\n"
+        "ifeq ($(X),1)\nendif\nHERE = $(shell pwd)\n"
+    )
+    config = config_mak.read_config_mak(path)
+    assert config.target == "x86_64-linux-musl"
+    assert config.output == "/opt/cross"
+    assert config.versions == {"gcc": "9.4.0", "musl": "1.2.5"}
+    assert config.configure["binutils and gcc"] == ("--disable-nls", "--with-foo", "--with-bar")
+    unknown = "\n".join(config.unknown)
+    assert all(word in unknown for word in ("DL_CMD", "ARCH", "line 14", "line 15", "HERE"))
+    pinned = {name: recipe.load_source(name).version for name in load_recipe().sources}
+    said = config_mak.differences(config, pinned)
+    assert any("gcc 9.4.0" in one for one in said)
+    assert not any("musl 1.2.5" in one for one in said)
+
+
+def test_a_config_mak_without_target_or_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "config.mak"
+    with pytest.raises(UnreadableError):
+        config_mak.read_config_mak(path)
+    path.write_text("GCC_VER = 9\n")
+    with pytest.raises(UsageError, match="TARGET"):
+        config_mak.require_target(config_mak.read_config_mak(path), path)
+    assert cli.main(["toolchain", "build", "--config-mak", str(path)]) == UsageError.exit_code
