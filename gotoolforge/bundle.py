@@ -51,9 +51,6 @@ def take(place: Path, form: Form, final: Path) -> None:
         what = f"not a bundle, or not a whole one: {error}"
         raise GivenError(what) from error
     except OSError as error:
-        if error.filename and Path(error.filename).parent == final.parent:
-            what = f"cannot write {error.filename}: {error.strerror}"
-            raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
         raise GivenError(error.strerror or str(error)) from error
 
 
@@ -127,5 +124,8 @@ def _put(content: IO[bytes], form: Form, final: Path) -> None:
             what = f"its {form.file} has another sha256"
             raise GivenError(what)
         scratch.replace(final)
+    except OSError as error:
+        what = f"cannot write {scratch}: {error.strerror}"
+        raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
     finally:
         scratch.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ tmp/                               work in progress; swept when its owner is gon
 """
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -101,7 +102,9 @@ def locked(name: str, *, waiting: Callable[[str], None] | None = None) -> Iterat
             yield
         finally:
             lock.release()
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
         what = f"the store cannot be written: {folder}: {error.strerror}"
         hint = "set GOTOOLFORGE_CACHE to a folder that you can write to"
         raise StoreError(what, hint=hint) from error
