@@ -29,7 +29,7 @@ examples:
 
 exit codes: 0 passed; 1 findings; 2 misuse; 3 unreadable file; 10 no such target; 11 no usable Go;
 12 go list failed; 13 go build failed; 14 no toolchain; 15 download; 16 output; 17 bad recipe;
-18 refused; 19 no emulator; 20 store; 130 interrupted
+18 refused; 19 no emulator; 20 store; 21 not proven; 130 interrupted
 
 environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_LANGUAGES (c or c,c++: what to forge),
 GOTOOLFORGE_CACHE (store), GOTOOLFORGE_GO (go program),
@@ -46,6 +46,7 @@ COMMANDS = {
     "verify": ("verify", "judge ELF files: what they need of a host's libc"),
     "why": ("why", "name the Go package, C function and symbol that need libc"),
     "compat": ("compat", "say which distributions run a binary, and why not"),
+    "prove": ("prove", "start a binary where nothing else exists, and watch it"),
     "targets": ("targets", "list the targets"),
     "seccomp": ("seccomp", "system calls of a program: list, profile, trace, check, run"),
     "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),

@@ -98,6 +98,12 @@ class StoreError(GotoolforgeError):
     exit_code = 20
 
 
+class UnprovenError(GotoolforgeError):
+    """It could not be tried here: neither a pass nor a finding."""
+
+    exit_code = 21
+
+
 class InterruptedRunError(GotoolforgeError):
     """Stopped by a signal; 128 + SIGINT, as shells say it."""
 

@@ -60,8 +60,8 @@ CROSS = """aarch64-linux-gnu arm-linux-gnueabihf riscv64-linux-gnu s390x-linux-g
 powerpc64le-linux-gnu""".split()  # Debian's cross compilers
 STATIC_PIE_TRIPLES = ("aarch64-linux-gnu", "i686-linux-gnu")  # the others lack rcrt1.o
 ZIG_MUSL = {
-    "x86_64-linux-musl": False, "aarch64-linux-musl": False, "arm-linux-musleabihf": False,
-    "riscv64-linux-musl": False, "x86-linux-musl": True, "s390x-linux-musl": True,
+    "x86_64-linux-musl": False, "aarch64-linux-musl": False, "arm-linux-musleabihf": True,
+    "riscv64-linux-musl": True, "x86-linux-musl": True, "s390x-linux-musl": True,
     "powerpc64le-linux-musl": True, "mips-linux-musleabihf": True, "mipsel-linux-musleabi": True,
     "mips64-linux-muslabi64": True, "loongarch64-linux-musl": True, "arm-linux-musleabi": True,
 }  # fmt: skip
@@ -130,7 +130,9 @@ CASES: dict[str, Case] = {
     "loader-itself": Case("glibc-dynamic", "dynamic", _copied("ld-linux-x86-64.so.2")),
     # Of other versions of glibc, made to be asked for by zig
     "c-for-2.17": Case("glibc-dynamic", "dynamic", _zig("x86_64-linux-gnu.2.17"), "2.2.5"),
-    "c-for-2.34": Case("glibc-dynamic", "dynamic", _zig("x86_64-linux-gnu.2.34"), "2.34"),
+    "c-for-2.34": Case(
+        "glibc-dynamic", "dynamic", _zig("x86_64-linux-gnu.2.34"), "2.34", slow=True
+    ),
     # C against musl: Debian's by GCC, zig's by clang
     "musl-gcc-static": Case("musl-static", "static", _cc("-static", by="musl-gcc")),
     "musl-gcc-tiny": Case("musl-static", "static", _cc("-static", by="musl-gcc", text=TINY)),

@@ -1,0 +1,1 @@
+"""Proof by running: start a file where nothing else exists, and watch it."""
