@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = [str(Path(sys.executable).parent / "gotoolforge")]
 RUNS = 11
+# Both sides as on a machine where Python may keep what it compiled, which is how it comes.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def timed(argv: list[str], cwd: Path, env: dict[str, str]) -> float:
@@ -98,6 +100,8 @@ def main() -> None:
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
     head = f"{datetime.date.today()}, commit {commit}, {cpu_model()}, {os.cpu_count()} cores"
+    # Runs in turn bear a busy machine, absolute times do not: say how busy it was.
+    head += f", load {os.getloadavg()[0]:.1f}"
     table = f"\n## {head}\n\n" + "\n".join(rows) + "\n"
     print(table)
     if options.append:
