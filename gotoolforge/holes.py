@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from gotoolforge import paths
 from gotoolforge.tables import Row, load_table
+
+Reach = Literal["programs", "tools"]
 
 
 class Hole(Row, frozen=True):
     """A published weakness. `fixed_in` is the first version without it, empty if there is none.
 
-    `patches` are the names of our own that close it; `source` is where the claim stands.
+    `patches` are the names of our own that close it; `source` is where the claim stands. `reach`
+    says whom it endangers: the programs that are built, or who feeds hostile files to the tools.
     """
 
     id: str
@@ -20,6 +24,7 @@ class Hole(Row, frozen=True):
     since: str = ""
     fixed_in: str = ""
     patches: tuple[str, ...] = ()
+    reach: Reach = "programs"
 
 
 class _Table(Row, frozen=True):
@@ -31,7 +36,9 @@ def load_holes() -> tuple[Hole, ...]:
     return load_table(paths.recipes_dir() / "holes.toml", _Table).hole
 
 
-def open_holes(components: Iterable[tuple[str, str, tuple[str, ...]]]) -> tuple[Hole, ...]:
+def open_holes(
+    components: Iterable[tuple[str, str, tuple[str, ...]]], reach: Reach = "programs"
+) -> tuple[Hole, ...]:
     """The holes that stand open in components of (name, version, patches applied)."""
     rows = list(components)
     return tuple(
@@ -39,6 +46,7 @@ def open_holes(components: Iterable[tuple[str, str, tuple[str, ...]]]) -> tuple[
         for hole in load_holes()
         for name, version, patches in rows
         if name == hole.component
+        and reach == hole.reach
         and _affects(hole, version)
         and not set(hole.patches) & set(patches)
     )

@@ -154,6 +154,9 @@ def _status(parsed: argparse.Namespace) -> int:
         print(f"{one.target} ({','.join(one.languages)}): {kept}")
         for hole in one.holes:
             print(f"  {hole.id} in {hole.component}: {hole.what}")
+        if one.tool_holes:
+            names = ", ".join(hole.id for hole in one.tool_holes)
+            print(f"  note: do not give its tools files of strangers: {names}")
         if not one.current or one.holes:
             print(f"  -> gotoolforge toolchain build {one.target}")
     lacking = [one for one in rows if one.holes or not one.current]

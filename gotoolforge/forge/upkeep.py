@@ -15,7 +15,10 @@ from gotoolforge.target import find_target
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """One forged toolchain: whether today's recipe would make the same, and its known holes."""
+    """One forged toolchain: whether today's recipe would make the same, and its known holes.
+
+    `holes` reach the programs that it builds; `tool_holes` only who feeds it hostile files.
+    """
 
     target: str
     prefix: str
@@ -23,6 +26,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     components: dict[str, str]
     current: bool
     holes: tuple[Hole, ...]
+    tool_holes: tuple[Hole, ...] = ()
 
 
 def forged() -> Iterator[tuple[Path, Manifest]]:
@@ -33,16 +37,18 @@ def forged() -> Iterator[tuple[Path, Manifest]]:
 
 def status(prefix: Path, made: Manifest) -> Status:
     """How one toolchain stands. Raises RecipeError."""
+    parts = [
+        (one.name, one.version, tuple(patch.file for patch in one.patches))
+        for one in made.components
+    ]
     return Status(
         target=made.target,
         prefix=str(prefix),
         languages=made.languages,
         components={one.name: one.version for one in made.components},
         current=made.digest in _current_digests(made),
-        holes=open_holes(
-            (one.name, one.version, tuple(patch.file for patch in one.patches))
-            for one in made.components
-        ),
+        holes=open_holes(parts),
+        tool_holes=open_holes(parts, "tools"),
     )
 
 

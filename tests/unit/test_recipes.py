@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gotoolforge import cli, config_mak, paths, recipe
+from gotoolforge import cli, config_mak, holes, paths, recipe
 from gotoolforge.errors import RecipeError, UnreadableError, UsageError
 from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.recipe_check import check_recipes
@@ -126,3 +126,15 @@ def test_a_config_mak_without_target_or_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="TARGET"):
         config_mak.require_target(config_mak.read_config_mak(path), path)
     assert cli.main(["toolchain", "build", "--config-mak", str(path)]) == UsageError.exit_code
+
+
+def test_holes_of_tools_are_kept_apart_from_those_of_programs() -> None:
+    old = [("binutils", "2.44", ()), ("gcc", "13.2.0", ()), ("musl", "1.2.1", ())]
+    programs = {one.id for one in holes.open_holes(old)}
+    tools = {one.id for one in holes.open_holes(old, "tools")}
+    assert {"CVE-2023-4039", "CVE-2020-28928", "CVE-2026-40200"} <= programs
+    assert "CVE-2019-14697" not in programs
+    assert {"CVE-2025-5244", "CVE-2025-11083"} <= tools
+    assert not programs & tools
+    new = [("binutils", "2.46", ()), ("gcc", "14.2.0", ())]
+    assert not [*holes.open_holes(new), *holes.open_holes(new, "tools")]
