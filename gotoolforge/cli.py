@@ -47,6 +47,7 @@ COMMANDS = {
     "why": ("why", "name the Go package, C function and symbol that need libc"),
     "compat": ("compat", "say which distributions run a binary, and why not"),
     "prove": ("prove", "start a binary where nothing else exists, and watch it"),
+    "ci": ("ci", "write a workflow that builds, verifies and tries a program on each push"),
     "targets": ("targets", "list the targets"),
     "seccomp": ("seccomp", "system calls of a program: list, profile, trace, check, run"),
     "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),

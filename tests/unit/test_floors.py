@@ -36,7 +36,7 @@ FLOORS = [
     {"seccomp.verbs", "seccomp.verbs.tracing", "seccomp.verbs.reading"},
     {"commands", "commands.golang", "commands.verify", "commands.targets", "commands.doctor",
      "commands.toolchain", "commands.fetching", "commands.recipe"},
-    {"commands.compat", "commands.why", "commands.prove"},
+    {"commands.compat", "commands.why", "commands.prove", "commands.ci"},
     {"commands.seccomp"},
     {"cli", "__main__"},
 ]  # fmt: skip
