@@ -4,6 +4,8 @@ A linked file does not say which object asked for a symbol. What it says is put 
 stubs in Go's function table (kept by strip), and a table of what the standard library asks for.
 """
 
+import functools
+
 import msgspec
 
 from gotoolforge import paths
@@ -48,6 +50,7 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True):
     certain: bool = False
 
 
+@functools.cache
 def load_blame() -> Table:
     """The table."""
     return load_table(paths.recipes_dir() / "blame.toml", Table)

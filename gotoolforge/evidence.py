@@ -4,6 +4,8 @@ In order: where the entry point lies, notes, the start-up code at the entry poin
 sections. Strings only ever support, since a program may carry any string.
 """
 
+import functools
+
 from gotoolforge import paths
 from gotoolforge.elf import ElfFacts
 from gotoolforge.tables import Row, load_table
@@ -46,6 +48,7 @@ class Evidence(Row, frozen=True):
         return tuple(text for sign in self.sign for text in sign.strings)
 
 
+@functools.cache
 def load_evidence() -> Evidence:
     """The table of evidence."""
     return load_table(paths.recipes_dir() / "libc_evidence.toml", Evidence)

@@ -3,6 +3,7 @@
 Data: `recipes/policies/NAME.toml`, or a file of yours.
 """
 
+import functools
 import re
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,7 @@ class _Checks(Row, frozen=True):
     check: tuple[Check, ...]
 
 
+@functools.cache
 def load_checks() -> dict[str, Check]:
     """Every check by its id, in the table's order."""
     rows = load_table(paths.recipes_dir() / "checks.toml", _Checks).check

@@ -1,5 +1,6 @@
 """The verifier: facts judged against a policy. A finding is data; nothing here is raised."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Literal
@@ -100,7 +101,7 @@ def verify_file(
     """
     name = given if given is not None else str(path)
     table = evidence.load_evidence()
-    needs = load_table(paths.recipes_dir() / "runtime_needs.toml", _Needs).need
+    needs = _load_needs()
     functions = tuple(one for need in needs for one in need.functions + need.unless_functions)
     functions += proofs()
     try:
@@ -234,6 +235,11 @@ def _dynamic_libc(facts: ElfFacts) -> tuple[str, tuple[str, ...]]:
 
 def _first_match(table: tuple[tuple[str, str], ...], name: str) -> str | None:
     return next((libc for pattern, libc in table if re.search(pattern, name)), None)
+
+
+@functools.cache
+def _load_needs() -> tuple[_Need, ...]:
+    return load_table(paths.recipes_dir() / "runtime_needs.toml", _Needs).need
 
 
 def _needs(facts: ElfFacts, rows: tuple[_Need, ...]) -> tuple[str, ...]:
