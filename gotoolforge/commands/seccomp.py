@@ -10,6 +10,12 @@ from gotoolforge.commands import add_command
 VERBS = {
     "list": ("reading", "list the system calls that a program can make, by reading its code"),
     "trace": ("tracing", "run a program (or watch one) and record the system calls it makes"),
+    "profile": ("profiling", "make the OCI profile that allows a program's calls and no others"),
+    "check": ("profiling", "say what a profile, or an engine's default, would stop in a program"),
+    "run": ("profiling", "run a program under a profile, and report what was refused"),
+    "audit": ("judging", "find holes in a profile, by asking its own filter"),
+    "diff": ("judging", "say what differs between two programs, profiles or traces"),
+    "embed": ("judging", "write a Go file that installs a profile's filter before main"),
     "why": ("reading", "show the path of calls that leads to a system call"),
 }
 

@@ -18,6 +18,8 @@ from gotoolforge.seccomp.image import Image
 from gotoolforge.seccomp.machine import Code
 from gotoolforge.tables import Row, load_table
 
+_WRAPPERS = ("syscall.", "golang.org/x/sys/unix.")
+
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
     """One way to one system call.
@@ -61,6 +63,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     functions: int
     sites: int
     warnings: tuple[str, ...]
+    socket_askers: tuple[str, ...] = ()
+    """Functions outside the thin wrappers of `syscall` and x/sys that ask for a socket."""
 
     @property
     def in_file(self) -> tuple[str, ...]:
@@ -126,6 +130,8 @@ class Reader:
         """Everything."""
         uses: dict[tuple[int, int, int], Use] = {}
         unresolved = []
+        socket_number = numbers.calls_of(self.image.arch)["socket"]
+        sockets: list[Value] = []
         sites = list(self.sites())
         for start, place in sites:
             insn = self.walker.body(start).insns[place]
@@ -133,6 +139,8 @@ class Reader:
                 if value.number is None:
                     unresolved.append(self._unresolved(start, insn.addr, value))
                 else:
+                    if value.number == socket_number:
+                        sockets.append(value)
                     key = (value.number, value.chain[-1], insn.addr)
                     uses.setdefault(key, self._use(value, insn.addr))
         if self.image.interpreter:
@@ -150,7 +158,23 @@ class Reader:
             functions=len(self.image.functions),
             sites=len(sites),
             warnings=tuple(self.warnings),
+            socket_askers=self._askers({v.chain[-1] for v in sockets}),
         )
+
+    def _askers(self, owners: set[int]) -> tuple[str, ...]:
+        """The first functions above `owners` that are no thin wrappers."""
+        found: set[str] = set()
+        queue, seen = list(owners), set(owners)
+        while queue:
+            start = queue.pop()
+            if not self.name(start).startswith(_WRAPPERS):
+                found.add(self.name(start))
+                continue
+            for edge in self.graph.into.get(start, ()):
+                if edge.source not in seen:
+                    seen.add(edge.source)
+                    queue.append(edge.source)
+        return tuple(sorted(found))
 
     def sites(self) -> Iterator[tuple[int, int]]:
         """(function, instruction) of every place that enters the kernel."""

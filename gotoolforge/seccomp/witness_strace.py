@@ -31,7 +31,9 @@ def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: flo
         log = scratch / "strace"
         words = ["strace", "-f", "-i", "-qq", "-s", "64", "-o", str(log)]
         if pid is not None:
-            words = ["timeout", "--signal=INT", str(seconds or 10), *words, "-p", str(pid)]
+            words += ["-p", str(pid)]
+        if seconds or pid is not None:
+            words = ["timeout", "--foreground", "--signal=INT", str(seconds or 10), *words]
         code = run.attached(Command(argv=(*words, *argv)))
         text = log.read_text(errors="replace") if log.is_file() else ""
     found = read_log(text, program)

@@ -13,7 +13,7 @@ from gotoolforge.errors import EXIT_OK, ToolchainError, UsageError
 if TYPE_CHECKING:
     from gotoolforge.seccomp.trace import Trace
 
-WITNESSES = ("strace",)
+WITNESSES = ("notify", "strace")
 
 
 def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
         help=f"one of {', '.join(WITNESSES)} (default: the first that works here)",
     )  # fmt: skip
     parser.add_argument("--pid", type=int, metavar="N", help="watch a running process instead")
-    parser.add_argument("--seconds", type=float, metavar="S", help="with --pid: how long (10)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after so long (--pid: 10)")
     parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: stdout)")
     parser.add_argument("words", nargs="*", metavar="-- PROGRAM ARGUMENT")
     parser.epilog = "exit codes: that of the program; 14 the witness is not to be had here"

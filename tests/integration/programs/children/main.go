@@ -30,7 +30,7 @@ func main() {
 	if err := cat.Run(); err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
 	defer cancel()
 	slow := exec.CommandContext(ctx, "/bin/sleep", "5")
 	if err := slow.Run(); err == nil {
