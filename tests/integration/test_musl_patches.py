@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 }
 """
 # What the hole needs: see recipes/probes/qsort.c. Without a libc, so that nothing has to be built
-# for the 32-bit machines; the exit code is 0 if all is in order.
+# for a 32-bit machine (ARM's count of zeros hides it); the exit code is 0 if all is in order.
 SORT = """\
 #include <stddef.h>
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
@@ -70,6 +70,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 	while (n--) *a++ = *b++;
 	return to;
 }
+#define hidden
 #define weak_alias(old, new)
 #define __qsort_r sort
 #include "qsort.c"
@@ -80,14 +81,9 @@ static int compare(const void *a, const void *b, void *none)
 }
 static void leave(int code)
 {
-#ifdef __arm__
-	register int r0 __asm__("r0") = code, r7 __asm__("r7") = 1;
-	__asm__ volatile("svc 0" : : "r"(r0), "r"(r7));
-#else
 	__asm__ volatile("int $0x80" : : "a"(1), "b"(code));
-#endif
 }
-void _start(void)
+__attribute__((force_align_arg_pointer)) void _start(void)
 {
 	size_t n = sizeof bytes;
 	for (size_t i = 0; i < n; i++) bytes[i] = 1 + i / (n / 200);
@@ -111,7 +107,7 @@ int main(void)
 		wide x = (wide)1 << bit | 1;
 		size_t p[2] = {x, x >> 64};
 		if (pntz(p) != bit) return printf("pntz %d\\n", bit) > 0;
-		for (int n = 0; n < 128; n++) {
+		for (int n = 1; n < 128; n++) {
 			size_t left[2] = {p[0], p[1]}, right[2] = {p[0], p[1]};
 			shl(left, n);
 			shr(right, n);
@@ -234,24 +230,18 @@ def qsort_of(tree: Path, arch: str) -> list[str]:
     return [f"-I{tree / folder}" for folder in ("src/stdlib", "src/internal", f"arch/{arch}")]
 
 
-@pytest.mark.parametrize(
-    ("zig_target", "arch", "emulator"),
-    [
-        ("x86-linux-musl", "i386", "qemu-i386-static"),
-        pytest.param("arm-linux-musleabihf", "arm", "qemu-arm-static", marks=pytest.mark.emulation),
-    ],
-)
-def test_qsort_of_eleven_million_on_32_bits(
-    trees: dict[str, Path], tmp_path: Path, zig_target: str, arch: str, emulator: str
-) -> None:
+def test_qsort_of_eleven_million_on_32_bits(trees: dict[str, Path], tmp_path: Path) -> None:
     text = tmp_path / "sort.c"
     text.write_text(SORT)
+    for name in ("stdlib.h", "string.h", "stdio.h"):
+        (tmp_path / name).write_text("#include <stddef.h>\n")
     codes = {}
     for name in ("released", "ours"):
         made = tmp_path / name
-        zig = [sys.executable, "-m", "ziglang", "cc", "-target", zig_target, "-O1", "-w"]
-        bare = ["-nostdlib", "-static", "-fno-builtin", "-fno-sanitize=undefined"]
-        subprocess.run([*zig, *bare, *qsort_of(trees[name], arch), text, "-o", made], check=True)
-        runner = [emulator] if shutil.which(emulator) else []
+        zig = [sys.executable, "-m", "ziglang", "cc", "-target", "x86-linux-musl", "-O1", "-w"]
+        bare = [f"-I{tmp_path}", "-nostdlib", "-static", "-fno-builtin", "-fno-sanitize=undefined"]
+        subprocess.run([*zig, *bare, *qsort_of(trees[name], "i386"), text, "-o", made], check=True)
+        emulator = shutil.which("qemu-i386-static")
+        runner = [emulator] if emulator else []
         codes[name] = subprocess.run([*runner, made], capture_output=True).returncode
     assert codes == {"released": -signal.SIGSEGV, "ours": 0}
