@@ -29,7 +29,8 @@ examples:
 
 exit codes: 0 passed; 1 findings; 2 misuse; 3 unreadable file; 10 no such target; 11 no usable Go;
 12 go list failed; 13 go build failed; 14 no toolchain; 15 download; 16 output; 17 bad recipe;
-18 refused; 19 no emulator; 20 store; 21 not proven; 130 interrupted
+18 refused; 19 no emulator; 20 store; 21 not proven; 31 capture failed; 32 no usable snapshot;
+33 no such process; 34 limits not applied; 130 interrupted
 
 environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_LANGUAGES (c or c,c++: what to forge),
 GOTOOLFORGE_CACHE (store), GOTOOLFORGE_GO (go program),
@@ -52,6 +53,8 @@ COMMANDS = {
     "seccomp": ("seccomp", "system calls of a program: list, profile, trace, check, run"),
     "doctor": ("doctor", "say what this machine has and lacks, and what mends it"),
     "recipe": ("recipe", "check the data that decides what is built"),
+    "parity": ("parity", "compare what changes how a Go program runs here and on a server"),
+    "limits": ("limits", "a process's limits beside its use; what a load needs"),
     "toolchain": ("toolchain", "look after C toolchains in the store"),
 }
 

@@ -104,6 +104,30 @@ class UnprovenError(GotoolforgeError):
     exit_code = 21
 
 
+class CaptureError(GotoolforgeError):
+    """A machine could not be captured: ssh failed, or the script gave no snapshot."""
+
+    exit_code = 31
+
+
+class SnapshotError(GotoolforgeError):
+    """A file is no snapshot that this version reads."""
+
+    exit_code = 32
+
+
+class ProcessError(GotoolforgeError):
+    """A process to look at is not there, has ended, or may not be looked at."""
+
+    exit_code = 33
+
+
+class ApplyError(GotoolforgeError):
+    """What should be applied to a program cannot be, and without it the run would tell nothing."""
+
+    exit_code = 34
+
+
 class InterruptedRunError(GotoolforgeError):
     """Stopped by a signal; 128 + SIGINT, as shells say it."""
 

@@ -8,6 +8,7 @@ import msgspec
 from gotoolforge.console import Console
 
 if TYPE_CHECKING:
+    from gotoolforge.finding import Finding
     from gotoolforge.pipeline import Artifact
     from gotoolforge.plan import Plan
     from gotoolforge.verify import FileReport
@@ -51,12 +52,17 @@ def show_report(report: "FileReport", console: Console) -> None:
     for witness in report.witnesses:
         words = f": {witness.words}" if witness.words else ""
         console.say(f"  witness {witness.name} {witness.state}{words}")
-    for finding in report.findings:
+    show_findings(report.findings, console)
+    for need in report.needs:
+        console.say(f"  note: {need}")
+
+
+def show_findings(findings: "tuple[Finding, ...]", console: Console) -> None:
+    """Findings for people, one a line, each with what to do."""
+    for finding in findings:
         advice = f" -> {finding.advice}" if finding.advice else ""
         style = _STYLES[finding.severity]
         console.line(f"  {finding.severity} {finding.check}: {finding.message}{advice}", style)
-    for need in report.needs:
-        console.say(f"  note: {need}")
 
 
 def show_artifact(artifact: "Artifact", console: Console) -> None:

@@ -17,7 +17,7 @@ from typing import IO, TypeVar
 
 import msgspec
 
-from gotoolforge.errors import GotoolforgeError, InterruptedRunError, ToolchainError
+from gotoolforge.errors import ApplyError, GotoolforgeError, InterruptedRunError, ToolchainError
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -64,10 +64,20 @@ def find_program(name: str) -> str | None:
     return shutil.which(name)
 
 
-def ask(command: Command) -> Answer:
-    """Run a short command to its end and keep what it says."""
-    child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = _until_end(child, child.communicate)
+def ask(command: Command, *, given: bytes | None = None, seconds: float | None = None) -> Answer:
+    """Run a short command to its end and keep what it says; `given` is its standard input.
+
+    Raises TimeoutError, having ended it, if it takes longer than `seconds`.
+    """
+    stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
+    child = _start(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        out, err = _until_end(child, lambda: child.communicate(given, timeout=seconds))
+    except subprocess.TimeoutExpired as error:
+        _signal_group(child.pid, signal.SIGKILL)
+        child.communicate()
+        what = f"{command.argv[0]} took longer than {seconds:g} seconds"
+        raise TimeoutError(what) from error
     return Answer(
         code=child.returncode,
         out=out.decode(errors="replace"),
@@ -110,6 +120,37 @@ def replace_process(command: Command) -> None:
     if command.cwd:
         os.chdir(command.cwd)
     os.execvpe(command.argv[0], list(command.argv), command.full_env())  # noqa: S606
+
+
+def foreground(command: Command, before: Callable[[], None]) -> int:
+    """Run a program in this terminal to its end; its exit code, as a shell says it.
+
+    `before` runs in the child, just before it becomes the program. Signals of the terminal reach
+    the program by themselves; SIGTERM is handed on. Raises ApplyError if it cannot start.
+    """
+    try:
+        child = subprocess.Popen(  # noqa: S603
+            command.argv,
+            env=command.full_env(),
+            cwd=command.cwd,
+            preexec_fn=before,  # noqa: PLW1509
+        )
+    except OSError as error:
+        what = f"cannot run {command.argv[0]}: {error.strerror}"
+        raise ApplyError(what, hint="is it installed, executable, and for this machine?") from error
+    except subprocess.SubprocessError as error:
+        what = f"a limit could not be applied to {command.argv[0]}"
+        raise ApplyError(what, hint="the captured limits may be too low for any program") from error
+    former = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number)),
+    }
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
 
 
 def run_logged(
@@ -220,7 +261,11 @@ def _group_lives(leader: int) -> bool:
 
 
 def _start(
-    command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]
+    command: Command,
+    *,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     _refuse_when_stopping()
     try:
@@ -229,7 +274,7 @@ def _start(
             command.argv,
             env=command.full_env(),
             cwd=command.cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             process_group=0,

@@ -14,6 +14,7 @@ FLAGS = {
     "container": "tests that build a Dockerfile with buildah (root)",
     "long": "tests that take an hour: every target of the table",
     "seccomp": "tests that trace and filter programs: strace, bpftrace, crun, runc (root)",
+    "parity": "tests that start a real sshd, namespaces, and servers under a bounded load (root)",
     "packaging": "tests that build and install the wheel and the sdist",
 }
 

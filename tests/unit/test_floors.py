@@ -25,6 +25,12 @@ FLOORS = [
     {"forge.build", "forge.transfer", "forge.upkeep", "compilers.gcc"},
     {"cgo", "gobuild", "provenance", "remote", "recipe_check"},
     {"chains"},
+    {"limits", "limits.names"},
+    {"limits.usage", "limits.advise", "limits.unit"},
+    {"limits.forecast"},
+    {"parity", "parity.snapshot", "parity.keys", "parity.probe", "parity.alike"},
+    {"parity.capture", "parity.compare", "parity.group"},
+    {"parity.binary", "parity.applying"},
     {"plan", "placement", "pipeline", "report", "sarif"},
     {"seccomp", "seccomp.numbers", "seccomp.machine", "seccomp.gotable", "seccomp.libseccomp"},
     {"seccomp.image", "seccomp.code_x86", "seccomp.profile"},
@@ -38,6 +44,7 @@ FLOORS = [
     {"commands", "commands.golang", "commands.verify", "commands.targets", "commands.doctor",
      "commands.toolchain", "commands.fetching", "commands.recipe"},
     {"commands.compat", "commands.why", "commands.prove", "commands.ci"},
+    {"commands.parity", "commands.limits"},
     {"commands.seccomp"},
     {"cli", "__main__"},
 ]  # fmt: skip
@@ -78,6 +85,7 @@ def test_every_module_has_a_floor_and_looks_down_only() -> None:
 def test_each_outside_thing_has_one_door() -> None:
     doors = {"requests": {"web"}, "sh": {"run"}, "subprocess": {"run"}, "tqdm": {"web"},
              "rich": {"console"}, "filelock": {"store"}, "platformdirs": {"paths"},
+             "psutil": {"limits.usage"},
              "capstone": {"seccomp.code_x86"}}  # fmt: skip
     for name, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):

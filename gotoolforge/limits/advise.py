@@ -1,0 +1,47 @@
+"""What a number of connections needs of a process and its machine; a drop-in that gives it."""
+
+import msgspec
+
+_SPARE_FILES = 64
+_SPARE_THREADS = 64
+# net/http keeps for a connection a goroutine, whose stack grows to 8 KiB in a handler, and a 4 KiB
+# reader and a 4 KiB writer (Go: src/net/http/server.go, src/runtime/stack.go); measured: 20 KiB.
+_CONNECTION_BYTES = 20 * 1024
+_BASE_BYTES = 32 * 1024**2
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits for a stated load (`memory` in bytes); `why` says each in words."""
+
+    nofile: int
+    tasks: int
+    memory: int
+    somaxconn: int
+    why: tuple[str, ...]
+
+
+def advise(connections: int, *, files: int = 1, cgo: bool, cpus: int) -> Needs:
+    """The limits for `connections` at once, each with `files` descriptors (a proxy has 2)."""
+    nofile = connections * files + _SPARE_FILES
+    # Sockets wait in the poller and need no thread; a call into C holds one.
+    tasks = (connections if cgo else 4 * cpus) + _SPARE_THREADS
+    memory = _BASE_BYTES + connections * _CONNECTION_BYTES
+    somaxconn = max(4096, connections // 4)
+    kind = "each may be inside C, which holds a thread" if cgo else "goroutines wait in the poller"
+    why = (
+        f"NOFILE {nofile}: {connections} connections of {files}, and {_SPARE_FILES} for listeners, "
+        "poller and logs; the hard limit counts, since Go raises the soft one itself",
+        f"TasksMax {tasks}: {kind}; {_SPARE_THREADS} for the runtime",
+        f"memory {memory // 1024**2} MiB at least; what handlers keep comes on top, and with "
+        "GOGC=100 twice the live heap",
+        f"net.core.somaxconn {somaxconn}: connections that may wait for accept",
+    )
+    return Needs(nofile=nofile, tasks=tasks, memory=memory, somaxconn=somaxconn, why=why)
+
+
+def drop_in(needs: Needs) -> str:
+    """A systemd drop-in (systemd.unit(5)) for the needs.
+
+    Never an ExecStartPre=ulimit: that sets the limits of a shell which is gone by then.
+    """
+    return f"[Service]\nLimitNOFILE={needs.nofile}\nTasksMax={needs.tasks}\n"

@@ -1,0 +1,37 @@
+"""What each key of a snapshot means. Data: recipes/parity/keys.toml."""
+
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from gotoolforge import paths
+from gotoolforge.finding import Severity
+from gotoolforge.tables import Row, load_table
+
+Compare = Literal["equal", "at-least", "superset", "works", "note"]
+
+
+class KeyRow(Row, frozen=True):
+    """`key` is a shell pattern; the other fields are explained at the top of the data file."""
+
+    key: str
+    changes: str
+    source: str
+    compare: Compare
+    severity: Severity
+    laptop: str
+    server: str
+    hex: bool = False
+
+
+class _Table(Row, frozen=True):
+    key: tuple[KeyRow, ...]
+
+
+def load_keys() -> tuple[KeyRow, ...]:
+    """All rows; the first whose pattern fits a key is that key's."""
+    return load_table(paths.recipes_dir() / "parity" / "keys.toml", _Table).key
+
+
+def find_key(key: str, rows: tuple[KeyRow, ...]) -> KeyRow:
+    """The row of `key`; the last row fits everything."""
+    return next(row for row in rows if fnmatchcase(key, row.key))

@@ -1,0 +1,101 @@
+"""Limits beside use, how far they are, what a load needs, what a unit really says."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gotoolforge.errors import ProcessError, UnreadableError
+from gotoolforge.limits import unit
+from gotoolforge.limits.advise import advise, drop_in
+from gotoolforge.limits.forecast import Forecast
+from gotoolforge.limits.usage import Gauge, Usage, parse_limits, read_usage
+
+
+def look(at: float, used: int | None, limit: int | None) -> Usage:
+    gauge = Gauge(name="descriptors", used=used, limit=limit)
+    return Usage(pid=1, name="x", at=at, gauges=(gauge,), children=0, resident=0)
+
+
+def test_a_process_is_seen_beside_its_limits() -> None:
+    files = [os.open("/dev/null", os.O_RDONLY) for _ in range(7)]
+    try:
+        usage = read_usage(os.getpid())
+        descriptors = next(one for one in usage.gauges if one.name == "descriptors")
+        assert descriptors.used is not None
+        assert descriptors.used >= 10
+        assert {one.name for one in usage.gauges} > {"threads", "mappings", "address space"}
+    finally:
+        for one in files:
+            os.close(one)
+
+
+def test_a_process_that_has_ended_is_named() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    with pytest.raises(ProcessError) as caught:
+        read_usage(child.pid)
+    assert str(child.pid) in caught.value.what
+
+
+def test_limits_of_the_kernel_are_parsed_unlimited_and_beyond_64_bits() -> None:
+    text = (
+        "Limit  Soft Limit  Hard Limit  Units\n"
+        "Max open files            1024                 524288               files\n"
+        f"Max address space         {2**64 - 1}          unlimited            bytes\n"
+        "Max nice priority         0                    0\n"
+    )
+    found = parse_limits(text)
+    assert found == {"nofile": (1024, 524288), "as": (None, None), "nice": (0, 0)}
+
+
+def test_the_time_left_is_that_at_the_present_rate() -> None:
+    forecast = Forecast()
+    forecast.add(look(0, 100, 1000))
+    (one,) = forecast.add(look(10, 200, 1000))
+    assert one.rate == 10
+    assert one.seconds_left == 80
+    assert not one.near
+    (one,) = forecast.add(look(20, 500, 1000))
+    assert one.near
+
+
+def test_no_limit_and_no_sight_are_never_near() -> None:
+    forecast = Forecast()
+    for usage in (look(0, 5, None), look(1, None, 10), look(2, 9000, None)):
+        (one,) = forecast.add(usage)
+        assert not one.near
+        assert one.seconds_left is None
+
+
+def test_advice_grows_with_connections_and_with_c() -> None:
+    small = advise(100, cgo=False, cpus=2)
+    large = advise(10000, files=2, cgo=True, cpus=2)
+    assert small.nofile == 164
+    assert large.nofile == 20064
+    assert large.tasks > 10000 > small.tasks
+    assert "LimitNOFILE=164" in drop_in(small)
+    assert "ulimit" not in drop_in(small)
+
+
+def test_a_unit_says_what_its_limits_really_are(tmp_path: Path) -> None:
+    path = tmp_path / "app.service"
+    path.write_text(
+        "[Unit]\nLimitNOFILE=1\n[Service]\nExecStartPre=/bin/sh -c 'ulimit -n 65536'\n"
+        "ExecStart=/usr/bin/true\n# LimitNOFILE=7\nLimitNOFILE=2048\n"
+    )
+    values, findings = unit.read_unit(path)
+    assert values["LimitNOFILE"] == "2048"
+    assert [one.check for one in findings] == ["unit.ulimit"]
+    (tmp_path / "app.service.d").mkdir()
+    (tmp_path / "app.service.d" / "x.conf").write_text("[Service]\nLimitNOFILE=4096:8192\n")
+    assert unit.read_unit(path)[0]["LimitNOFILE"] == "4096:8192"
+
+
+def test_a_unit_without_limits_has_those_of_systemd(tmp_path: Path) -> None:
+    path = tmp_path / "app.service"
+    path.write_text("[Service]\nExecStart=/usr/bin/true\n")
+    assert unit.read_unit(path)[0]["LimitNOFILE"].startswith("1024:524288")
+    with pytest.raises(UnreadableError):
+        unit.find_unit("nosuch-unit-anywhere")
