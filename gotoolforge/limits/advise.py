@@ -5,7 +5,7 @@ import msgspec
 _SPARE_FILES = 64
 _SPARE_THREADS = 64
 # net/http keeps for a connection a goroutine, whose stack grows to 8 KiB in a handler, and a 4 KiB
-# reader and a 4 KiB writer (Go: src/net/http/server.go, src/runtime/stack.go); measured: 20 KiB.
+# reader and a 4 KiB writer (Go: src/net/http/server.go, src/runtime/stack.go): an estimate, 20 KiB.
 _CONNECTION_BYTES = 20 * 1024
 _BASE_BYTES = 32 * 1024**2
 
