@@ -55,10 +55,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def summary(self) -> str:
-        """The versions that people ask for first."""
+        """The versions that people ask for first: `14.2.0, musl 1.2.5, binutils 2.44`."""
         named = {one.name: one.version for one in self.components}
         names = ("gcc", "musl", "binutils")
-        return " ".join(f"{name} {named[name]}" for name in names if name in named)
+        words = ", ".join(f"{name} {named[name]}" for name in names if name in named)
+        return words.removeprefix("gcc ")
 
 
 def load_manifest(prefix: Path) -> Manifest:

@@ -76,9 +76,10 @@ class ForgeRecipe(Row, frozen=True):
 
     @property
     def version_words(self) -> str:
-        """The versions that people ask for first: `gcc 14.2.0 musl 1.2.5 binutils 2.44`."""
+        """The versions that people ask for first: `14.2.0, musl 1.2.5, binutils 2.44`."""
         names = ("gcc", "musl", "binutils")
-        return " ".join(f"{name} {recipe.load_source(name).version}" for name in names)
+        words = ", ".join(f"{name} {recipe.load_source(name).version}" for name in names)
+        return words.removeprefix("gcc ")
 
     def patch_files(self, name: str) -> tuple[Path, ...]:
         """The patches of one source, in order."""

@@ -53,11 +53,13 @@ def gcc(languages: str) -> dict[str, str]:
 
 def elf_files(prefix: Path) -> list[Path]:
     """The toolchain's own programs: ELF files outside the target's libraries."""
-    files = [one for one in prefix.rglob("*") if one.is_file() and not one.is_symlink()]
     return [
         one
-        for one in files
-        if one.suffix not in {".o", ".a", ".so"} and one.open("rb").read(4) == b"\x7fELF"
+        for one in prefix.rglob("*")
+        if one.is_file()
+        and not one.is_symlink()
+        and one.suffix not in {".o", ".a", ".so"}
+        and one.read_bytes().startswith(b"\x7fELF")
     ]
 
 
