@@ -102,9 +102,9 @@ def _cgo_environment(toolchain: Toolchain, options: DriverOptions) -> dict[str, 
     env: dict[str, str | None] = dict.fromkeys(_LEAKS)
     env |= {
         "CGO_ENABLED": "1",
-        "CC": str(toolchain.cc),
-        "CXX": str(toolchain.cxx) if toolchain.cxx else "false",
-        "FC": str(toolchain.fortran) if toolchain.fortran else "false",
+        "CC": _program(toolchain.cc),
+        "CXX": _program(toolchain.cxx),
+        "FC": _program(toolchain.fortran),
         "AR": str(toolchain.ar),
         # Only the target's own .pc files; the host's would bring the host's headers in.
         "PKG_CONFIG_LIBDIR": os.pathsep.join(str(root / "lib" / "pkgconfig") for root in roots),
@@ -114,6 +114,11 @@ def _cgo_environment(toolchain: Toolchain, options: DriverOptions) -> dict[str, 
         env[name] = _joined(theirs, [_LARGE_FILES, *toolchain.cflags, *includes])
     env["CGO_LDFLAGS"] = _joined(os.environ.get("CGO_LDFLAGS", "-O2 -g"), libraries)
     return env
+
+
+def _program(path: Path | None) -> str:
+    """A compiler as Go reads it: quoted words. `false` stands for one that is not there."""
+    return goflags.join_quoted([str(path)]) if path else "false"
 
 
 def _joined(theirs: str, ours: list[str]) -> str:

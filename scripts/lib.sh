@@ -5,7 +5,7 @@ venv=${GOTOOLFORGE_VENV:-.venv}
 find_python() {
   for name in python3.14 python3.13 python3.12 python3.11 python3; do
     if command -v "$name" >/dev/null 2>&1 &&
-      "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+      "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       echo "$name"
       return
     fi

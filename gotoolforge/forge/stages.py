@@ -234,6 +234,7 @@ def _tidy(shop: Workshop, target: Target) -> tuple[Command, ...]:
         "find . -depth -type d -name install-tools -exec rm -rf {} + ; "
         # Parts of libgcc and libstdc++ insist on -g.
         f"find {triple}/lib lib/gcc -name '*.[ao]' -exec bin/{triple}-strip -g {{}} + ; "
+        f"bin/{triple}-strip {triple}/lib/libc.so ; "
         f"chmod -R u+w,go+rX,go-w ."
     )
     return (

@@ -142,13 +142,12 @@ def test_moved_into_a_root_without_any_libc_it_still_compiles_cgo(
     (root / "src" / "main.go").write_text(CGO)
     goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True)
     script = (
-        f"mount --bind {goroot.stdout.strip()} {root}/go && mount --bind /dev {root}/dev && "
-        f"mount -t proc proc {root}/proc && exec chroot {root} /go/bin/go build -o /src/app "
+        f"mount --bind {goroot.stdout.strip()} {root}/go && mount --rbind /dev {root}/dev && "
+        f"mount -t proc proc {root}/proc && exec chroot {root} /go/bin/go build -C /src -o app "
         "'-ldflags=-linkmode=external -extldflags=-static' ."
     )
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/tool/bin", "HOME": "/tmp", "CGO_ENABLED": "1",
-           "CC": f"/tool/bin/{TRIPLE}-gcc", "PWD": "/src", "GOFLAGS": "-C=/src",
-           "GOTOOLCHAIN": "local"}  # fmt: skip
+           "CC": f"/tool/bin/{TRIPLE}-gcc", "GOTOOLCHAIN": "local"}  # fmt: skip
     words = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "sh", "-euc"]
     done = subprocess.run([*words, script], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
