@@ -118,7 +118,7 @@ def _explain(output: str, plan: Plan, request: Request) -> str:
 
 
 def _finish(request: Request, plan: Plan, output: Output, made: Path, policy: Policy) -> Artifact:
-    from gotoolforge import provenance
+    from gotoolforge import provenance, sbom
     from gotoolforge.verify import verify_file
 
     final = output.files.get(made.name)
@@ -132,10 +132,14 @@ def _finish(request: Request, plan: Plan, output: Output, made: Path, policy: Po
         with _writing(final):
             # Both are whole on the output's disk before either is seen.
             if request.provenance:
+                facts |= {"artifact": final.name, "size": size}
                 beside = final.with_name(final.name + provenance.SUFFIX)
-                staged = made.with_name(beside.name)
-                provenance.write(staged, {**facts, "artifact": final.name} | {"size": size})
-                staged.replace(beside)
+                documents = {
+                    provenance.SUFFIX: facts,
+                    sbom.BILL: sbom.describe_bill(final.name, digest, report, plan.toolchain),
+                    sbom.STATEMENT: sbom.describe_statement(final.name, digest, facts),
+                }
+                provenance.write_beside(final, documents, staging=made.parent)
             made.replace(final)
     return Artifact(
         target=plan.target.name,

@@ -33,10 +33,19 @@ def describe(
     }
 
 
-def write(path: Path, facts: dict[str, Any]) -> None:
-    """Write the provenance whole or not at all. Raises OSError."""
-    text = msgspec.json.format(msgspec.json.encode(facts), indent=2)
-    store.write_atomically(path, text + b"\n")
+def write_beside(artifact: Path, documents: dict[str, Any], *, staging: Path) -> None:
+    """Write each document, by its suffix, beside the artifact: all of them or none.
+
+    They are written whole in `staging`, a folder on the same disk, and renamed. Raises OSError.
+    """
+    staged = {}
+    for suffix, value in documents.items():
+        path = staging / f"{artifact.name}{suffix}"
+        text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+        store.write_atomically(path, text + b"\n")
+        staged[path] = artifact.with_name(path.name)
+    for path, final in staged.items():
+        path.replace(final)
 
 
 def update_checksums(folder: Path, digests: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
     if name == "build":
         parser.add_argument("--policy", metavar="NAME|FILE", help="default: no-host-libc")
         parser.add_argument(
-            "--no-provenance", action="store_true", help="write no .provenance.json"
+            "--no-provenance", action="store_true", help="write no documents beside the artifact"
         )
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="default: .; or PKG@VERSION")
 

@@ -3,11 +3,15 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gotoolforge.commands import add_volume
 from gotoolforge.console import Console
 from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, UnreadableError, UsageError
 from gotoolforge.target import find_target
+
+if TYPE_CHECKING:
+    from gotoolforge.verify import FileReport
 
 EPILOG = """\
 policies: no-host-libc (the default), no-libc, musl-static, glibc-2.28 (or any version: may need the
@@ -23,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="ELF files; - reads a list")
     parser.add_argument("--policy", default="no-host-libc", metavar="NAME|FILE")
     parser.add_argument("--target", metavar="TARGET", help="also check machine and float ABI")
+    parser.add_argument("--sbom", metavar="BILL", help="is FILE what this CycloneDX bill says?")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     form.add_argument("--sarif", action="store_true", help="the findings as SARIF 2.1.0 on stdout")
@@ -58,6 +63,8 @@ def _judge(parsed: argparse.Namespace) -> int:
         verify_file(Path(name), policy=policy, target=target, given=name)
         for name in _names(parsed.files)
     ]
+    if parsed.sbom:
+        reports = [_held_against(Path(parsed.sbom), reports)]
     if parsed.json:
         report.print_json({"files": [report.report_value(one) for one in reports]})
     elif parsed.sarif:
@@ -70,6 +77,22 @@ def _judge(parsed: argparse.Namespace) -> int:
     if any(one.error for one in reports):
         return UnreadableError.exit_code
     return EXIT_OK if all(one.passed for one in reports) else EXIT_FINDINGS
+
+
+def _held_against(bill: Path, reports: "list[FileReport]") -> "FileReport":
+    import msgspec
+
+    from gotoolforge.finding import in_order
+    from gotoolforge.sbom import compare_bill
+
+    if len(reports) != 1:
+        what = "--sbom is about one file"
+        raise UsageError(what)
+    (one,) = reports
+    if one.error:
+        return one
+    found = [*one.findings, *compare_bill(bill, Path(one.path), one)]
+    return msgspec.structs.replace(one, findings=in_order(found))
 
 
 def _names(words: list[str]) -> list[str]:

@@ -132,11 +132,12 @@ def sbom(manifest: Manifest) -> dict[str, Any]:
             "tools": {"components": [{"type": "application", "name": "gotoolforge",
                                       "version": __version__}]},
         },
-        "components": [_sbom_row(one) for one in manifest.components],
+        "components": [bill_row(one) for one in manifest.components],
     }  # fmt: skip
 
 
-def _sbom_row(one: Component) -> dict[str, Any]:
+def bill_row(one: Component) -> dict[str, Any]:
+    """A component as CycloneDX lists it, our patches as its pedigree."""
     row: dict[str, Any] = {
         "type": "library" if one.name in {"musl", "gmp", "mpfr", "mpc"} else "application",
         "bom-ref": f"{one.name}@{one.version}",

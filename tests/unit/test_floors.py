@@ -23,7 +23,7 @@ FLOORS = [
     {"forge", "forge.host", "forge.stages", "forge.progress", "forge.probe"},
     {"forge.work"},
     {"forge.build", "forge.transfer", "forge.upkeep", "compilers.gcc"},
-    {"cgo", "gobuild", "provenance", "remote", "recipe_check"},
+    {"cgo", "gobuild", "provenance", "sbom", "remote", "recipe_check"},
     {"chains"},
     {"limits", "limits.names"},
     {"limits.usage", "limits.advise", "limits.unit"},
