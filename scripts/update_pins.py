@@ -5,7 +5,7 @@
 
 Prints, as a diff, each form that a suite has at another upstream version, with its sha256 from the
 index of sources, and says which wheels pip sees newer ones of. Version, size and fix-ups of a form
-that moved are for a person to look at, and so are upstream's own forms, whose digests no list gives;
+that moved are for a person, and so are upstream's own forms, whose digests no list gives;
 `gotoolforge recipe check` then says what does not fit together. Exit code 1: something is newer.
 """
 
