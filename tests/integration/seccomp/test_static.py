@@ -54,11 +54,14 @@ def test_children_that_became_other_programs_are_listed_apart(
 
 
 def test_why_leads_from_the_start_to_the_call(built: Build, tool: Run) -> None:
-    done = tool("seccomp", "why", "--json", str(built("server")), "listen")
-    (use, *_) = json.loads(done.stdout)["uses"]
-    assert use["owner"] in ("syscall.listen", "syscall.Listen")
+    server = str(built("server"))
+    (use, *_) = json.loads(tool("seccomp", "why", "--json", server, "mmap").stdout)["uses"]
     assert use["path"][0].startswith("_rt0_")
-    assert "main.main" in use["path"]
+    assert use["path"][-1] == "runtime.sysMmap"
+    # Package net calls listen through a variable, so the path begins where its address lies.
+    (use, *_) = json.loads(tool("seccomp", "why", "--json", server, "listen").stdout)["uses"]
+    assert use["owner"] == "syscall.Listen"
+    assert "pointer" in use["root"]
     absent = tool("seccomp", "why", str(built("hello")), "listen")
     assert absent.returncode == 1
     assert "does not make listen" in absent.stderr
