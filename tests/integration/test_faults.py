@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,26 +149,28 @@ def test_an_interrupt_ends_the_children_and_leaves_nothing(
     lines = "".join(
         f"int f{i}(int x) {{ return x * {i} + f{i - 1}(x); }}\n" for i in range(1, 30000)
     )
-    slow = f"int f0(int x) {{ return x; }}\n{lines}"
+    # Go must not have compiled it before, and nobody else may be compiling one of that name.
+    name = f"slow{uuid.uuid4().hex}"
+    slow = f"// {name}\nint f0(int x) {{ return x; }}\n{lines}"
     text = 'package main\n\nimport "C"\n\nfunc main() {}\n'
-    folder = module(main__go=text, slow__c=slow)
+    folder = module(main__go=text, **{f"{name}__c": slow})
     child = subprocess.Popen(
         [sys.executable, "-m", "gotoolforge", "build", "--toolchain", "zig", "."],
         cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "GOCACHE": ""},
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while "slow.c" not in _commands() and time.monotonic() < deadline:
+    while name not in _commands() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert "slow.c" in _commands(), "the C compiler never started"
+    assert name in _commands(), "the C compiler never started"
     child.send_signal(number)
     _, err = child.communicate(timeout=30)
     assert child.returncode == errors.InterruptedRunError.exit_code, err
     assert "interrupted" in err
     assert "Traceback" not in err
     deadline = time.monotonic() + 5
-    while "slow.c" in _commands() and time.monotonic() < deadline:
+    while name in _commands() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert "slow.c" not in _commands()
+    assert name not in _commands()
     assert not leftovers(folder)
     assert not (folder / "app").exists()
 
