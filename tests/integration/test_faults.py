@@ -159,9 +159,9 @@ def test_an_interrupt_ends_the_children_and_leaves_nothing(
         cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, "GOCACHE": ""},
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while name not in _commands() and time.monotonic() < deadline:
+    while not (started := name in _commands()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert name in _commands(), "the C compiler never started"
+    assert started, "the C compiler never started"
     child.send_signal(number)
     _, err = child.communicate(timeout=30)
     assert child.returncode == errors.InterruptedRunError.exit_code, err
