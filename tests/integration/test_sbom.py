@@ -25,7 +25,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_bill_joins_go_modules_and_the_c_side(built: Path) -> None:
     bill = json.loads(built.with_name("zstd.cdx.json").read_text())
     names = {one["name"] for one in bill["components"]}
-    assert {"std", "github.com/DataDog/zstd"} <= names or any("zstd" in one for one in names)
+    assert "std" in names
+    assert any(name.startswith("github.com/") and "zstd" in name for name in names)
     assert any("musl" in name for name in names)
     properties = {one["name"]: one["value"] for one in bill["metadata"]["component"]["properties"]}
     assert properties["gotoolforge:verdict"] == "musl-static"
