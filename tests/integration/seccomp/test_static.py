@@ -13,7 +13,8 @@ from ..conftest import Run
 from .conftest import Build, command
 
 pytestmark = [pytest.mark.seccomp, pytest.mark.go]
-LEAST = {"hello": 20, "server": 40, "children": 30, "sqlite": 35, "hey": 30, "age-keygen": 20}
+# Far below what each makes: some calls depend on timing and machine, an empty trace does not.
+LEAST = {"hello": 12, "server": 25, "children": 20, "sqlite": 22, "hey": 20, "age-keygen": 12}
 
 
 @pytest.mark.parametrize("name", [*LEAST, "sqlite-stripped"])
@@ -26,7 +27,7 @@ def test_the_listing_holds_what_strace_saw(
                 *command(name, program, tmp_path))  # fmt: skip
     assert done.returncode == 0, done.stderr
     trace, listing = load_trace(out), list_calls(program)
-    assert len(trace.names) >= LEAST.get(name, 35)
+    assert len(trace.names) >= LEAST.get(name, 22)
     found = compare(listing, (trace,))
     assert found.missed == ()
     assert set(found.explained) <= {"execve", "restart_syscall"}
