@@ -3,7 +3,6 @@
 Imports nothing heavy at the top, so that `--help` is instant: each command imports what it runs.
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 
 from gotoolforge import __version__
-from gotoolforge.commands import add_command
+from gotoolforge.commands import CommandParser, HelpFormatter, add_command
 from gotoolforge.errors import EXIT_OK, GotoolforgeError, InterruptedRunError
 
 DESCRIPTION = """\
@@ -59,26 +58,28 @@ COMMANDS = {
 }
 
 
-def make_parser(*filled: str) -> argparse.ArgumentParser:
+def make_parser(*filled: str) -> CommandParser:
     """The parser of gotoolforge's own words; only the commands in `filled` have their options.
 
     A command line needs those of one command, and each costs the import of a module.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="gotoolforge",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"gotoolforge {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
-        one = add_command(commands, name, summary)
+        one = add_command(commands, name, summary, made=name in filled)
         if name in filled:
             _module(module).add_arguments(one, name)
-    one = add_command(commands, "completion", "print completions for a shell")
-    one.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    name = "completion"
+    one = add_command(commands, name, "print completions for a shell", made=name in filled)
+    if name in filled:
+        one.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return parser
 
 
@@ -126,7 +127,7 @@ def _dispatch(arguments: list[str]) -> int:
 def _completion(shell: str) -> int:
     import shtab
 
-    print(shtab.complete(make_parser(*COMMANDS), shell=shell))
+    print(shtab.complete(make_parser(*COMMANDS, "completion"), shell=shell))
     return EXIT_OK
 
 

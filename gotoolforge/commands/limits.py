@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gotoolforge.commands import add_command, add_volume
+from gotoolforge.commands import CommandParser, add_command, add_volume
 from gotoolforge.console import Console, render_table
 from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, OutputError, ProcessError, UsageError
 
@@ -27,7 +27,7 @@ exit codes: 0 all is far away; 1 a limit is near, or a unit is wrong; 2 misuse; 
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+def add_arguments(parser: CommandParser, _name: str) -> None:
     """One sub-command for each question."""
     parser.epilog = _EPILOG
     commands = parser.add_subparsers(dest="step", metavar="STEP", required=True)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gotoolforge.commands import add_command, add_volume
+from gotoolforge.commands import CommandParser, add_command, add_volume
 from gotoolforge.console import Console
 from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, OutputError, UsageError
 
@@ -27,7 +27,7 @@ exit codes: 0 nothing matters; 1 findings; 2 misuse; 3 unreadable file; 31 captu
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+def add_arguments(parser: CommandParser, _name: str) -> None:
     """One sub-command for each step."""
     parser.epilog = _EPILOG
     commands = parser.add_subparsers(dest="step", metavar="STEP", required=True)

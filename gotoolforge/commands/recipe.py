@@ -3,12 +3,12 @@
 import argparse
 
 from gotoolforge import paths
-from gotoolforge.commands import add_command
+from gotoolforge.commands import CommandParser, add_command
 from gotoolforge.console import Console
 from gotoolforge.errors import EXIT_OK, RecipeError
 
 
-def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+def add_arguments(parser: CommandParser, _name: str) -> None:
     """One verb so far."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = add_command(verbs, "check", "read every data file, and name all that is wrong")

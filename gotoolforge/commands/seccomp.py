@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from types import ModuleType
 
-from gotoolforge.commands import add_command
+from gotoolforge.commands import CommandParser, add_command
 
 # Each verb's module in `gotoolforge.seccomp.verbs`, and its summary.
 VERBS = {
@@ -20,7 +20,7 @@ VERBS = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+def add_arguments(parser: CommandParser, _name: str) -> None:
     """The verbs, each with words of its own."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, (module, summary) in VERBS.items():

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gotoolforge import compilers, store
-from gotoolforge.commands import add_command, add_volume, fetching
+from gotoolforge.commands import CommandParser, add_command, add_volume, fetching
 from gotoolforge.console import Console, render_table
 from gotoolforge.errors import (
     EXIT_FINDINGS,
@@ -21,7 +21,7 @@ from gotoolforge.errors import (
 from gotoolforge.target import Target, default_target, find_target, load_targets
 
 
-def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
+def add_arguments(parser: CommandParser, _name: str) -> None:
     """The verbs, each with words of its own."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_making(verbs)
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     verb.add_argument("--dry-run", "-n", action="store_true", help="only say what would go")
 
 
-def _add_making(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_making(verbs: "argparse._SubParsersAction[CommandParser]") -> None:
     verb = add_command(verbs, "build", "forge GCC toolchains from source")
     verb.add_argument("targets", nargs="*", metavar="TARGET", help="default: this machine's")
     verb.add_argument("--all", action="store_true", help="every target of the table")
