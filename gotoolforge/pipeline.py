@@ -204,10 +204,12 @@ def _lend_former(output: Output, stage: Path) -> None:
 
 
 def _import_verifier() -> None:
-    import concurrent.futures.thread  # noqa: F401
     import hashlib  # noqa: F401
 
     import elftools.elf.elffile  # noqa: F401
 
     import gotoolforge.provenance
-    import gotoolforge.verify  # noqa: F401
+    import gotoolforge.sbom  # noqa: F401
+    from gotoolforge import verify
+
+    verify.load_tables()

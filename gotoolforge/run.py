@@ -5,12 +5,14 @@ may not pay the 60 ms that importing `sh` costs (measured; see BENCHMARKS.md). L
 that builds toolchains goes through `sh`, in `run_logged`.
 """
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
@@ -334,22 +336,39 @@ def ahead(work: Callable[[], T]) -> Callable[[], T]:
 
 
 def side_by_side(items: tuple[Item, ...], work: Callable[[Item], T]) -> tuple[T, ...]:
-    """`work` on every item, two at a time, the results in order; the first error ends it."""
-    if len(items) == 1:
-        return (work(items[0]),)
-    from concurrent.futures import ThreadPoolExecutor
+    """`work` on every item, two at a time, the results in order; the first error ends it.
 
-    # Two keep the cores busy while one links; each `go build` is parallel in itself.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
-            return tuple(future.result() for future in futures)
-        except BaseException as error:
-            for future in futures:
-                future.cancel()
-            if not isinstance(error, Exception):
-                stop_all()
-            raise
+    Two keep the cores busy while one links; each `go build` is parallel in itself. Threads of our
+    own, since `concurrent.futures` imports `logging`: 30 ms that a warm build would pay.
+    """
+    waiting = deque(enumerate(items))
+    done: dict[int, T] = {}
+
+    def take() -> None:
+        while waiting:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                done[place] = work(item)
+            except BaseException:
+                waiting.clear()
+                raise
+
+    other = ahead(take) if len(items) > 1 else None
+    try:
+        take()
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            stop_all()
+        if other:
+            with contextlib.suppress(BaseException):
+                other()
+        raise
+    if other:
+        other()
+    return tuple(done[place] for place in range(len(items)))
 
 
 def quote(words: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from gotoolforge.errors import UnreadableError
 from gotoolforge.finding import Finding
 from gotoolforge.goelf import GoFacts
 from gotoolforge.judgement import Subject, judge, split_version, version_key
-from gotoolforge.policy import Policy
+from gotoolforge.policy import Policy, load_checks
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 from gotoolforge.witness import Witness, hear_all
@@ -85,6 +85,14 @@ class _Need(Row, frozen=True):
 
 class _Needs(Row, frozen=True):
     need: tuple[_Need, ...]
+
+
+def load_tables() -> None:
+    """Read the data that every file is judged by, ahead of the first one."""
+    evidence.load_evidence()
+    load_checks()
+    proofs()
+    _load_needs()
 
 
 def verify_file(
