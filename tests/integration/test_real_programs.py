@@ -13,14 +13,16 @@ from gotoolforge.target import find_target
 from .conftest import Run
 
 pytestmark = [pytest.mark.go, pytest.mark.network, pytest.mark.emulation]
-ZIG = ("--toolchain", "zig")
 AGE = "filippo.io/age"
 DBMATE = "github.com/amacneil/dbmate/v2"
 LONG = pytest.mark.long
+# By zig, and by the toolchain forged from source, which may have to be made first.
+FAMILIES = ["zig", pytest.param("gcc", marks=[pytest.mark.forge, LONG])]
 
 
-def by_version(tool: Run, package: str, target: str, out: Path) -> None:
-    done = tool("build", *ZIG, "--target", target, "-o", str(out), package, cwd=out.parent)
+def by_version(tool: Run, package: str, target: str, out: Path, family: str = "zig") -> None:
+    words = ("--toolchain", family, "--target", target, "-o", str(out))
+    done = tool("build", *words, package, cwd=out.parent)
     assert done.returncode == 0, done.stderr
 
 
@@ -52,11 +54,14 @@ def test_a_module_of_two_programs(tool: Run, tmp_path: Path, target: str) -> Non
     assert asked(target, age, "-d", "-i", str(key), str(locked)) == secret.read_text()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "target",
     ["amd64", *(pytest.param(name, marks=LONG) for name in ("arm64", "armv7", "riscv64"))],
 )
-def test_a_program_with_a_large_c_amalgamation(tool: Run, tmp_path: Path, target: str) -> None:
+def test_a_program_with_a_large_c_amalgamation(
+    tool: Run, tmp_path: Path, target: str, family: str
+) -> None:
     # The example's go-sqlite3, so that its 250,000 lines of C are compiled once for each machine.
     example = (Path(__file__).parents[2] / "examples" / "sqlite" / "go.mod").read_text()
     (line,) = [line for line in example.splitlines() if "go-sqlite3" in line]
@@ -64,7 +69,7 @@ def test_a_program_with_a_large_c_amalgamation(tool: Run, tmp_path: Path, target
     (tmp_path / "tools.go").write_text(f'package deploy\n\nimport _ "{DBMATE}"\n')
     wanted = (f"{DBMATE}@v2.8.0", line.removeprefix("require ").replace(" ", "@"))
     subprocess.run(["go", "get", *wanted], cwd=tmp_path, check=True, capture_output=True)
-    by_version(tool, DBMATE, target, tmp_path / "dbmate")
+    by_version(tool, DBMATE, target, tmp_path / "dbmate", family)
     migrate(target, tmp_path)
 
 
