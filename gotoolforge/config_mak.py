@@ -1,25 +1,30 @@
-"""musl-cross-make's config.mak: what it asks for, and what of it the forge does otherwise.
+"""musl-cross-make's config.mak: what it asks for, and what of it the forge does not do.
 
 The file is a Makefile. Assignments are read, with references to earlier ones; whatever else stands
 there (conditionals, includes, rules, functions) is reported by its line, not guessed at.
 """
 
 import re
+import shlex
 from pathlib import Path
 
 import msgspec
 
 from gotoolforge.errors import UnreadableError, UsageError
 
-# The versions by our names, and the flags by the part that they are for.
+# The versions by our names, and the flags by the parts that they are for.
 _VERSIONS = {
     "GCC_VER": "gcc", "BINUTILS_VER": "binutils", "MUSL_VER": "musl", "GMP_VER": "gmp",
     "MPC_VER": "mpc", "MPFR_VER": "mpfr",
 }  # fmt: skip
 _FLAGS = {
-    "COMMON_CONFIG": "binutils and gcc", "TOOLCHAIN_CONFIG": "gcc", "GCC_CONFIG": "gcc",
-    "GCC_CONFIG_FOR_TARGET": "gcc", "BINUTILS_CONFIG": "binutils", "MUSL_CONFIG": "musl",
+    "COMMON_CONFIG": ("binutils", "gcc"), "TOOLCHAIN_CONFIG": ("gcc",),
+    "GCC_CONFIG": ("gcc",), "GCC_CONFIG_FOR_TARGET": ("gcc",),
+    "BINUTILS_CONFIG": ("binutils",), "MUSL_CONFIG": ("musl",),
 }  # fmt: skip
+# Flags of configure that the forge itself gives: another value would break what it makes.
+_OWN = ("--prefix", "--target", "--host", "--build", "--enable-languages", "--with-sysroot",
+        "--with-build-sysroot", "--with-gmp", "--with-mpfr", "--with-mpc")  # fmt: skip
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][\w.-]*)\s*(\?=|:=|::=|\+=|=)\s*(.*)")
 _REFERENCE = re.compile(r"\$\(([\w.-]+)\)|\$\{([\w.-]+)\}")
 
@@ -27,8 +32,8 @@ _REFERENCE = re.compile(r"\$\(([\w.-]+)\)|\$\{([\w.-]+)\}")
 class ConfigMak(msgspec.Struct, frozen=True, kw_only=True):
     """What a config.mak says: empty where it says nothing.
 
-    `versions` are by component, `configure` by what the flags are for; `unknown` are lines and
-    variables without a counterpart, a sentence each.
+    `versions`, and `configure` (flags of its script), are by component; `unknown` are lines, variables
+    and words without a counterpart, a sentence each.
     """
 
     target: str = ""
@@ -47,10 +52,12 @@ def read_config_mak(path: Path) -> ConfigMak:
         raise UnreadableError(what, hint="--config-mak wants musl-cross-make's file") from error
     values, unknown = _assignments(text)
     configure: dict[str, tuple[str, ...]] = {}
-    for name, part in _FLAGS.items():
-        words = tuple(values.get(name, "").split())
-        if words:
-            configure[part] = (*configure.get(part, ()), *words)
+    for name, parts in _FLAGS.items():
+        words = _words(values.get(name, ""))
+        usable = tuple(one for one in words if _is_usable(one))
+        unknown += [f"{name}: {one} is not used" for one in words if one not in usable]
+        if usable:
+            configure |= {part: (*configure.get(part, ()), *usable) for part in parts}
     known = {"TARGET", "OUTPUT", *_VERSIONS, *_FLAGS}
     unknown += [f"{name} is not used" for name in values if name not in known]
     return ConfigMak(
@@ -77,13 +84,19 @@ def differences(config: ConfigMak, pinned: dict[str, str]) -> tuple[str, ...]:
         for name, version in config.versions.items()
         if name in pinned and pinned[name] != version
     ]
-    said += [
-        f"flags for {part} are the recipe's; not used: {' '.join(words)}"
-        for part, words in config.configure.items()
-    ]
-    if config.output:
-        said.append(f"OUTPUT is not used: {config.output}; `toolchain export` makes a copy")
     return (*said, *config.unknown)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _is_usable(word: str) -> bool:
+    """Whether it is a flag of configure's that the forge leaves to its user."""
+    return word.startswith("--") and word.partition("=")[0] not in _OWN
 
 
 def _assignments(text: str) -> tuple[dict[str, str], list[str]]:

@@ -2,11 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gotoolforge.commands import add_volume
 from gotoolforge.console import Console
 from gotoolforge.errors import EXIT_OK, UsageError
 from gotoolforge.target import find_target
+
+if TYPE_CHECKING:
+    from gotoolforge.config_mak import ConfigMak
 
 _HOSTS = ("linux-amd64", "linux-arm64")
 
@@ -46,19 +50,17 @@ def given(parsed: argparse.Namespace) -> tuple[Path, ...]:
     return places
 
 
-def config_mak_targets(file: str | None, console: Console) -> tuple[str, ...]:
-    """The target of musl-cross-make's file, if one is named; all that is done otherwise is said."""
-    if not file:
-        return ()
+def read_config_mak(file: str, console: Console) -> "ConfigMak":
+    """musl-cross-make's file; what it asks for and the forge does otherwise is said."""
     from gotoolforge import config_mak
     from gotoolforge.forge.recipe import load_components, load_recipe
 
     config = config_mak.read_config_mak(Path(file))
-    target = config_mak.require_target(config, Path(file))
+    config_mak.require_target(config, Path(file))
     pinned = {name: one.version for name, one in load_components(load_recipe()).items()}
     for said in config_mak.differences(config, pinned):
         console.warn(f"{file}: {said}")
-    return (target,)
+    return config
 
 
 def run(parsed: argparse.Namespace) -> int:

@@ -106,13 +106,17 @@ def _installed() -> list[dict[str, Any]]:
 
 def _build(parsed: argparse.Namespace) -> int:
     from gotoolforge.forge.build import Order, forge_toolchains
-    from gotoolforge.forge.recipe import chosen_languages
+    from gotoolforge.forge.recipe import chosen_languages, load_recipe, with_flags
 
     if parsed.all and parsed.targets:
         what = "either targets or --all"
         raise UsageError(what)
+    if parsed.config_mak and (parsed.all or parsed.targets):
+        what = "either targets or --config-mak, which names its own"
+        raise UsageError(what)
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
-    words = [*parsed.targets, *fetching.config_mak_targets(parsed.config_mak, console)]
+    config = fetching.read_config_mak(parsed.config_mak, console) if parsed.config_mak else None
+    words = (config.target,) if config else parsed.targets
     targets = tuple(find_target(word) for word in words) or (default_target(),)
     order = Order(
         targets=load_targets()
@@ -122,8 +126,14 @@ def _build(parsed: argparse.Namespace) -> int:
         offline=parsed.offline,
         keep=parsed.keep,
         given=fetching.given(parsed),
+        forge=with_flags(load_recipe(), config.configure) if config else None,
     )
-    for prefix in forge_toolchains(order, console):
+    made = forge_toolchains(order, console)
+    if config and config.output:
+        from gotoolforge.forge.transfer import copy_toolchain
+
+        made = (copy_toolchain(made[0], Path(parsed.config_mak).parent / config.output),)
+    for prefix in made:
         print(prefix)
     return EXIT_OK
 

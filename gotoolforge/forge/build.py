@@ -35,13 +35,17 @@ _TOOLS = ("make", "sed", "awk", "grep", "find", "sort", "tr", "cmp", "diff", "ln
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be forged, and how: as many targets as share the machine at once."""
+    """What is to be forged, and how: as many targets as share the machine at once.
+
+    `forge` is the recipe, if it is not the house's own.
+    """
 
     targets: tuple[Target, ...]
     languages: tuple[str, ...]
     offline: bool = False
     keep: bool = False
     given: tuple[Path, ...] = ()
+    forge: ForgeRecipe | None = None
 
 
 def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
@@ -50,7 +54,7 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     Raises ToolchainError for a missing tool, a stage that fails or a self-check that does not pass,
     FetchError, StoreError. What was done stays, and the same call goes on from there.
     """
-    forge = load_recipe()
+    forge = order.forge or load_recipe()
     digests = [toolchain_digest(forge, one, order.languages) for one in order.targets]
     jobs = tuple(zip(order.targets, digests, strict=True))
     missing = [job for job in jobs if not is_forged(toolchain_dir(*job))]
@@ -226,7 +230,11 @@ def _remembered_pace() -> dict[str, Pace]:
 
 def _remember_pace(timings: dict[str, Timing]) -> None:
     known = _remembered_pace()
-    known |= {name: Pace(seconds=one.seconds, lines=one.lines) for name, one in timings.items()}
+    known |= {
+        name: Pace(seconds=one.seconds, lines=one.lines)
+        for name, one in timings.items()
+        if one.whole
+    }
     try:
         store.write_atomically(_pace_file(), msgspec.json.encode(known))
     except OSError as error:

@@ -10,6 +10,8 @@ from gotoolforge.console import Console
 from gotoolforge.forge.recipe import Pace
 
 _TICK = 1.0
+# Share of a stage from which its own speed is believed.
+_ENOUGH = 0.1
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def _watch(
     ended: threading.Event, tell: Callable[[str], None], log: Path, pace: Pace | None
 ) -> None:
     started, lines, offset = time.monotonic(), 0, 0
+    before: int | None = None
     while not ended.wait(_TICK):
         try:
             with log.open("rb") as text:
@@ -38,23 +41,25 @@ def _watch(
         except OSError:
             continue
         lines, offset = lines + new.count(b"\n"), offset + len(new)
-        elapsed = time.monotonic() - started
-        tell(describe(lines, elapsed, pace))
+        # A stage that goes on has a log already.
+        before = lines if before is None else before
+        tell(describe(lines, time.monotonic() - started, pace, before=before))
 
 
-def describe(lines: int, elapsed: float, pace: Pace | None) -> str:
+def describe(lines: int, elapsed: float, pace: Pace | None, *, before: int = 0) -> str:
     """`43 %, 2:10 gone, about 3:00 left`; without a pace only what is gone.
 
-    The share is of the known work, so it stops at 99 % when a stage writes more than the last time.
+    `before` are the lines that were there `elapsed` seconds ago. The share is of the known work, so
+    it stops at 99 % when a stage writes more than the last time.
     """
     gone = f"{clock(elapsed)} gone"
     if pace is None or not pace.lines:
         return gone
     share = min(lines / pace.lines, 0.99)
-    # Early on, what it took the last time says more than what it has done so far.
-    by_now = elapsed / share if share > 0.05 else pace.seconds
-    total = share * by_now + (1 - share) * pace.seconds
-    return f"{share:.0%}, {gone}, about {clock(max(total - elapsed, 0))} left"
+    done = share - min(before / pace.lines, share)
+    # Early on, what the whole took the last time says more than what was done so far.
+    whole = elapsed / done if done > _ENOUGH else pace.seconds
+    return f"{share:.0%}, {gone}, about {clock((1 - share) * whole)} left"
 
 
 def clock(seconds: float) -> str:

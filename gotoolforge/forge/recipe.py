@@ -101,6 +101,19 @@ def load_recipe() -> ForgeRecipe:
     return loaded
 
 
+def with_flags(forge: ForgeRecipe, flags: dict[str, tuple[str, ...]]) -> ForgeRecipe:
+    """The recipe with further flags for the configure scripts of binutils, gcc and musl.
+
+    What it makes has a digest of its own, so `build` does not take it for the recipe's.
+    """
+    parts = {name: getattr(forge, name) for name in flags}
+    longer = {
+        name: msgspec.structs.replace(part, configure=(*part.configure, *flags[name]))
+        for name, part in parts.items()
+    }
+    return msgspec.structs.replace(forge, **longer)
+
+
 def host_name() -> str:
     """This machine as sources spell it: `linux-amd64`, `linux-arm64`.
 

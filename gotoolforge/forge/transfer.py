@@ -52,6 +52,27 @@ def export_toolchain(prefix: Path, file: Path, console: Console) -> int:
     return file.stat().st_size
 
 
+def copy_toolchain(prefix: Path, folder: Path) -> Path:
+    """Put a copy of the toolchain in `prefix` at `folder`, in place of an earlier copy.
+
+    Raises OutputError if something else lies there, or it cannot be written.
+    """
+    if folder.exists() and not (folder / manifest.NAME).is_file() and any(folder.iterdir()):
+        what = f"{folder} is there, and is not a toolchain of the forge"
+        raise OutputError(what, hint="name another folder, or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with store.scratch_dir(near=folder.parent) as scratch:
+            shutil.copytree(prefix, scratch / "new", symlinks=True)
+            if folder.exists():
+                folder.rename(scratch / "old")
+            (scratch / "new").rename(folder)
+    except OSError as error:
+        what = f"cannot write {folder}: {error.strerror or error}"
+        raise OutputError(what, hint="name another folder, or free some space") from error
+    return folder
+
+
 def import_toolchain(file: Path, console: Console) -> tuple[Path, Manifest]:
     """Take an exported toolchain into the store; where it lies, and its manifest.
 

@@ -20,12 +20,16 @@ from gotoolforge.run import Command
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished stage took: `seconds` on the clock, `cpu` seconds of all its processes."""
+    """What a finished stage took: `seconds` on the clock, `cpu` seconds of all its processes.
+
+    `whole` says that nothing stopped it; else neither figure holds what was done before.
+    """
 
     digest: str
     seconds: float
     cpu: float
     lines: int
+    whole: bool = True
 
 
 class _Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +91,7 @@ class Worker(msgspec.Struct, kw_only=True):
             seconds=round(seconds, 2),
             cpu=round(_cpu_seconds() - cpu, 2),
             lines=_count_lines(log),
+            whole=begun.since == 0,
         )
         self._write(self._stamp(stage), timing)
         self._begun_file(stage).unlink(missing_ok=True)

@@ -170,6 +170,26 @@ def test_it_travels_as_one_file(
     assert tool("toolchain", "verify", "amd64", GOTOOLFORGE_CACHE=other).returncode == 0
 
 
+def test_a_config_mak_names_the_target_and_where_to_put_it(
+    prefix: Path, languages: str, tool: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "config.mak").write_text("TARGET = x86_64-linux-musl\nOUTPUT = cross\n")
+    words = ("toolchain", "build", "--languages", languages, "--config-mak", "config.mak")
+    for _ in range(2):  # the second time over the first copy
+        done = tool(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == "cross"
+    (tmp_path / "one.c").write_text("int main(void) { return 0; }\n")
+    compiler = tmp_path / "cross" / "bin" / "x86_64-linux-musl-gcc"
+    subprocess.run([compiler, "-static", "one.c", "-o", "one"], cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "one"], check=True)
+    (tmp_path / "config.mak").write_text("TARGET = x86_64-linux-musl\nOUTPUT = .\n")
+    refused = tool(*words, cwd=tmp_path)
+    assert refused.returncode == 16
+    assert "is not a toolchain of the forge" in refused.stderr
+    assert (tmp_path / "one.c").is_file()
+
+
 def test_status_knows_that_it_is_current_and_has_no_known_hole(prefix: Path, tool: Run) -> None:
     rows = json.loads(tool("toolchain", "status", "--json").stdout)["toolchains"]
     (mine,) = [one for one in rows if one["prefix"] == str(prefix)]

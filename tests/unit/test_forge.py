@@ -235,7 +235,8 @@ def test_a_logged_command_inherits_the_pool(tmp_path: Path) -> None:
 
 def test_progress_is_told_by_the_last_time() -> None:
     pace = Pace(seconds=100, lines=1000)
-    assert describe(500, 60, pace).startswith("50%, 1:00 gone, about 0:5")
+    assert describe(500, 60, pace) == "50%, 1:00 gone, about 1:00 left"
+    assert describe(600, 60, pace, before=400) == "60%, 1:00 gone, about 2:00 left"
     assert describe(5000, 60, pace).startswith("99%")
     assert describe(5, 61, None) == "1:01 gone"
 

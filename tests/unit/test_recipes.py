@@ -7,8 +7,9 @@ import pytest
 
 from gotoolforge import cli, config_mak, holes, paths, recipe
 from gotoolforge.errors import RecipeError, UnreadableError, UsageError
-from gotoolforge.forge.recipe import load_recipe
+from gotoolforge.forge.recipe import load_recipe, toolchain_digest, with_flags
 from gotoolforge.recipe_check import check_recipes
+from gotoolforge.target import find_target
 
 FORM = """\
 name = "x"
@@ -102,20 +103,32 @@ def test_config_mak_is_read(tmp_path: Path) -> None:
         "# a comment\nARCH = x86_64\nTARGET = $(ARCH)-linux-musl  # the usual one\n"
         "GCC_VER := 9.4.0\nGCC_VER ?= 8\nMUSL_VER = 1.2.5\nOUTPUT = /opt/cross\n"
         "COMMON_CONFIG += --disable-nls\nCOMMON_CONFIG += \\\n  --with-foo \\\n  --with-bar\n"
-        "GCC_CONFIG = --enable-languages=c,c++\nDL_CMD = curl -C - -L -o\n"
+        "GCC_CONFIG = --enable-languages=c,c++ CFLAGS='-g0 -Os' '--with-quux=a b'\n"
+        "DL_CMD = curl -C - -L -o\n"
         "ifeq ($(X),1)\nendif\nHERE = $(shell pwd)\n"
     )
     config = config_mak.read_config_mak(path)
     assert config.target == "x86_64-linux-musl"
     assert config.output == "/opt/cross"
     assert config.versions == {"gcc": "9.4.0", "musl": "1.2.5"}
-    assert config.configure["binutils and gcc"] == ("--disable-nls", "--with-foo", "--with-bar")
+    both = ("--disable-nls", "--with-foo", "--with-bar")
+    assert config.configure == {"binutils": both, "gcc": (*both, "--with-quux=a b")}
     unknown = "\n".join(config.unknown)
-    assert all(word in unknown for word in ("DL_CMD", "ARCH", "line 14", "line 15", "HERE"))
+    words = ("DL_CMD", "ARCH", "line 14", "line 15", "HERE", "--enable-languages", "CFLAGS=-g0 -Os")
+    assert all(word in unknown for word in words)
     pinned = {name: recipe.load_source(name).version for name in load_recipe().sources}
     said = config_mak.differences(config, pinned)
     assert any("gcc 9.4.0" in one for one in said)
     assert not any("musl 1.2.5" in one for one in said)
+
+
+def test_flags_of_a_users_own_make_a_toolchain_of_its_own() -> None:
+    forge, target = load_recipe(), find_target("amd64")
+    other = with_flags(forge, {"gcc": ("--with-foo",)})
+    assert other.gcc.configure == (*forge.gcc.configure, "--with-foo")
+    assert other.musl == forge.musl
+    digests = {toolchain_digest(one, target, ("c",)) for one in (forge, other)}
+    assert len(digests) == 2
 
 
 def test_a_config_mak_without_target_or_file_is_said(tmp_path: Path) -> None:
