@@ -32,8 +32,8 @@ _REFERENCE = re.compile(r"\$\(([\w.-]+)\)|\$\{([\w.-]+)\}")
 class ConfigMak(msgspec.Struct, frozen=True, kw_only=True):
     """What a config.mak says: empty where it says nothing.
 
-    `versions`, and `configure` (flags of its script), are by component; `unknown` are lines, variables
-    and words without a counterpart, a sentence each.
+    `versions`, and `configure` (flags of its script), are by component; `unknown` are lines,
+    variables and words without a counterpart, a sentence each.
     """
 
     target: str = ""
