@@ -100,9 +100,12 @@ def _named(explicit: str) -> Path:
 
 
 def _packaged_go() -> Path | None:
-    for folder in sys.path:
-        binary = Path(folder, "go", "bin", "go")
-        if binary.is_file() and Path(folder, "go", "VERSION").is_file():
+    from importlib.util import find_spec
+
+    spec = find_spec("go")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        binary = Path(folder, "bin", "go")
+        if binary.is_file() and Path(folder, "VERSION").is_file():
             return binary
     return None
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gotoolforge import run, store, symptoms
+from gotoolforge.beside import ahead, side_by_side
 from gotoolforge.console import Console
 from gotoolforge.errors import BuildError, OutputError
 from gotoolforge.placement import Output, place_outputs
 from gotoolforge.plan import Plan, Request, go_words, make_plans
 from gotoolforge.policy import Policy, load_policy
-from gotoolforge.run import Command, ahead, side_by_side
+from gotoolforge.run import Command
 
 if TYPE_CHECKING:
     from gotoolforge.verify import FileReport

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from gotoolforge import cgo, compilers, gobuild, goflags, gosdk, pkgconfig, store
+from gotoolforge.beside import side_by_side
 from gotoolforge.cgo import Program
 from gotoolforge.compilers.toolchain import Toolchain
 from gotoolforge.console import Console
@@ -13,7 +14,7 @@ from gotoolforge.errors import RefusedError, ToolchainError
 from gotoolforge.gobuild import DriverOptions, GoCommand
 from gotoolforge.goflags import GoFlags
 from gotoolforge.gosdk import GoSdk
-from gotoolforge.run import Command, side_by_side
+from gotoolforge.run import Command
 from gotoolforge.target import Target
 
 CgoMode = Literal["auto", "on", "off"]

@@ -5,24 +5,21 @@ may not pay the 60 ms that importing `sh` costs (measured; see BENCHMARKS.md). L
 that builds toolchains goes through `sh`, in `run_logged`.
 """
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 
 from gotoolforge.errors import ApplyError, GotoolforgeError, InterruptedRunError, ToolchainError
 
 T = TypeVar("T")
-Item = TypeVar("Item")
 
 _TAIL_LINES = 30
 _GRACE_SECONDS = 2.0
@@ -106,12 +103,7 @@ def attached(command: Command) -> int:
 
     It stays in the caller's process group, so that a terminal's signals reach both.
     """
-    try:
-        child = subprocess.Popen(command.argv, env=command.full_env(), cwd=command.cwd)  # noqa: S603
-    except OSError as error:
-        what = f"cannot run {command.argv[0]}: {error.strerror}"
-        hint = "is it installed, executable, and for this machine?"
-        raise GotoolforgeError(what, hint=hint) from error
+    child = _spawn(command)
     with _lock:
         _alive.add(child)
     return _until_end(child, child.wait)
@@ -131,15 +123,7 @@ def foreground(command: Command, before: Callable[[], None]) -> int:
     the program by themselves; SIGTERM is handed on. Raises ApplyError if it cannot start.
     """
     try:
-        child = subprocess.Popen(  # noqa: S603
-            command.argv,
-            env=command.full_env(),
-            cwd=command.cwd,
-            preexec_fn=before,  # noqa: PLW1509
-        )
-    except OSError as error:
-        what = f"cannot run {command.argv[0]}: {error.strerror}"
-        raise ApplyError(what, hint="is it installed, executable, and for this machine?") from error
+        child = _spawn(command, ApplyError, preexec_fn=before)
     except subprocess.SubprocessError as error:
         what = f"a limit could not be applied to {command.argv[0]}"
         raise ApplyError(what, hint="the captured limits may be too low for any program") from error
@@ -270,24 +254,24 @@ def _start(
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     _refuse_when_stopping()
+    # A process group of its own, so that an end reaches the compilers behind `go build` too.
+    child = _spawn(command, stdin=stdin, stdout=stdout, stderr=stderr, process_group=0)
+    with _lock:
+        _alive.add(child)
+    return child
+
+
+def _spawn(
+    command: Command, kind: type[GotoolforgeError] = GotoolforgeError, **words: Any
+) -> subprocess.Popen[bytes]:
     try:
-        # A process group of its own, so that an end reaches the compilers behind `go build` too.
-        child = subprocess.Popen(  # noqa: S603
-            command.argv,
-            env=command.full_env(),
-            cwd=command.cwd,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            process_group=0,
+        return subprocess.Popen(  # noqa: S603
+            command.argv, env=command.full_env(), cwd=command.cwd, **words
         )
     except OSError as error:
         what = f"cannot run {command.argv[0]}: {error.strerror}"
         hint = "is it installed, executable, and for this machine?"
-        raise GotoolforgeError(what, hint=hint) from error
-    with _lock:
-        _alive.add(child)
-    return child
+        raise kind(what, hint=hint) from error
 
 
 def _until_end(child: subprocess.Popen[bytes], work: Callable[[], T]) -> T:
@@ -307,68 +291,6 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def ahead(work: Callable[[], T]) -> Callable[[], T]:
-    """Start `work` in a thread now; the value given waits for it, and returns or raises as it did.
-
-    For what can go on while a child runs: Python's imports, or another question to the go command.
-    """
-    done: list[T] = []
-    failed: list[BaseException] = []
-
-    def carry_out() -> None:
-        try:
-            done.append(work())
-        except BaseException as error:  # handed on to whoever waits
-            failed.append(error)
-
-    thread = threading.Thread(target=carry_out, daemon=True)
-    thread.start()
-
-    def wait() -> T:
-        thread.join()
-        if failed:
-            raise failed[0]
-        return done[0]
-
-    return wait
-
-
-def side_by_side(items: tuple[Item, ...], work: Callable[[Item], T]) -> tuple[T, ...]:
-    """`work` on every item, two at a time, the results in order; the first error ends it.
-
-    Two keep the cores busy while one links; each `go build` is parallel in itself. Threads of our
-    own, since `concurrent.futures` imports `logging`: 30 ms that a warm build would pay.
-    """
-    waiting = deque(enumerate(items))
-    done: dict[int, T] = {}
-
-    def take() -> None:
-        while waiting:
-            try:
-                place, item = waiting.popleft()
-            except IndexError:
-                return
-            try:
-                done[place] = work(item)
-            except BaseException:
-                waiting.clear()
-                raise
-
-    other = ahead(take) if len(items) > 1 else None
-    try:
-        take()
-    except BaseException as error:
-        if not isinstance(error, Exception):
-            stop_all()
-        if other:
-            with contextlib.suppress(BaseException):
-                other()
-        raise
-    if other:
-        other()
-    return tuple(done[place] for place in range(len(items)))
 
 
 def quote(words: Sequence[str]) -> str:

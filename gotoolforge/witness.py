@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from gotoolforge import run
+from gotoolforge.beside import side_by_side
 from gotoolforge.elf import ElfFacts
 from gotoolforge.errors import GotoolforgeError
 from gotoolforge.run import Command
@@ -53,7 +54,7 @@ def hear_all(path: Path, facts: ElfFacts) -> tuple[Witness, ...]:
         except GotoolforgeError as error:
             return Witness(name=name, state="silent", words=error.what)
 
-    return run.side_by_side(askers, one)
+    return side_by_side(askers, one)
 
 
 def _readelf(program: str, path: Path, facts: ElfFacts) -> Witness:

@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 from gotoolforge import compilers, goflags, gosdk, store
+from gotoolforge.beside import ahead
 from gotoolforge.commands import add_volume
 from gotoolforge.console import Console
 from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, UsageError
 from gotoolforge.gobuild import DEFAULT_STACK_SIZE, DriverOptions
 from gotoolforge.goflags import GoFlags
 from gotoolforge.plan import Request, c_command, ensure_toolchain, go_words
-from gotoolforge.run import Command, ahead, quote
+from gotoolforge.run import Command, quote
 from gotoolforge.settings import Settings, load_settings
 from gotoolforge.target import Target, default_target, find_target
 

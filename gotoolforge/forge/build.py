@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from gotoolforge import fetch, run, sources, store
+from gotoolforge.beside import side_by_side
 from gotoolforge.console import Console
 from gotoolforge.distro import install_command
 from gotoolforge.errors import StoreError, ToolchainError
@@ -27,7 +28,6 @@ from gotoolforge.forge.recipe import (
 )
 from gotoolforge.forge.stages import Workshop, library_stages, target_stages
 from gotoolforge.forge.work import Timing, Worker
-from gotoolforge.run import side_by_side
 from gotoolforge.target import Target
 
 # What the stages call besides the host compiler; all but make are POSIX.

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 
 from gotoolforge import emulator, paths, run
+from gotoolforge.beside import side_by_side
 from gotoolforge.console import Console
 from gotoolforge.elf import read_elf
 from gotoolforge.errors import EmulatorError, ToolchainError
-from gotoolforge.run import Command, side_by_side
+from gotoolforge.run import Command
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 

@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 
 from gotoolforge import compat, distro, rootfs, run, store
+from gotoolforge.beside import side_by_side
 from gotoolforge.elf import ElfFacts
 from gotoolforge.errors import UsageError
 from gotoolforge.prove.trial import Trial, Wanted, try_in
-from gotoolforge.run import Command, side_by_side
+from gotoolforge.run import Command
 
 _MAKERS = ("mmdebstrap", "debootstrap")
 Kind = Literal["root", "image", "debian", "musl", "scratch"]

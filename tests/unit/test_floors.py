@@ -8,7 +8,7 @@ import gotoolforge
 FLOORS = [
     {"errors", "paths", "finding", ""},
     {"tables", "console", "run", "filebytes"},
-    {"goelf", "dynsym"},
+    {"goelf", "dynsym", "beside"},
     {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags", "holes",
      "config_mak"},
     {"archive", "distro", "web", "bundle"},
