@@ -53,15 +53,11 @@ def _load(path: Path) -> None:
 
 
 def _patches() -> Iterator[Finding]:
-    """Patches lie there, are applied, and are each known for the holes that they close."""
+    """Patches that holes.toml or forge.toml names lie there, and are applied to their version."""
     folder = paths.recipes_dir() / "patches"
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.patch")}
     forge = forge_recipe.load_recipe()
-    applied = {
-        path.relative_to(folder).as_posix()
-        for name in forge.patches
-        for path in forge.patch_files(name)
-    }
+    applied = {path.relative_to(folder).as_posix() for _, path in forge.all_patches()}
     named = {patch for hole in holes.load_holes() for patch in hole.patches}
     for patch in sorted(named - there):
         yield _wrong("patch", f"holes.toml: no such file: patches/{patch}")

@@ -61,16 +61,11 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     if missing:
         _require_tools()
         fetched = fetch_components(forge, console, offline=order.offline, given=order.given)
-        trees = {
-            name: sources.ensure_tree(
-                one, console, patches=forge.patch_files(name), skip=forge.skip.get(name, ())
-            )
-            for name, one in fetched.items()
-        }
+        trees = {one: _unpack(forge, fetched, one, console) for one, _ in missing}
         with JobServer(affordable_jobs()) as pool:
-            host = ensure_host(forge, trees, pool, console)
+            host = ensure_host(forge, trees[missing[0][0]], pool, console)
             jobs_left = tuple(
-                _Job(forge=forge, trees=trees, fetched=fetched, host=host, target=target,
+                _Job(forge=forge, trees=trees[target], fetched=fetched, host=host, target=target,
                      digest=digest, order=order)
                 for target, digest in missing
             )  # fmt: skip
@@ -111,6 +106,18 @@ def fetch_components(
     pinned = load_components(forge, host)
     fetched = fetch.fetch_all(pinned.values(), console, offline=offline, given=given)
     return dict(zip(pinned, fetched, strict=True))
+
+
+def _unpack(
+    forge: ForgeRecipe, fetched: dict[str, Fetched], target: Target, console: Console
+) -> dict[str, Path]:
+    """The patched trees of a target's toolchain, by component; most are shared with others."""
+    return {
+        name: sources.ensure_tree(
+            one, console, patches=forge.patch_files(name, target), skip=forge.skip.get(name, ())
+        )
+        for name, one in fetched.items()
+    }
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +205,7 @@ def _describe(job: _Job, timings: dict[str, Timing]) -> Manifest:
     for name, one in job.fetched.items():
         patches = tuple(
             Patch(file=f"{path.parent.name}/{path.name}", sha256=store.file_sha256(path))
-            for path in job.forge.patch_files(name)
+            for path in job.forge.patch_files(name, job.target)
         )
         components.append(
             Component(name=name, version=one.source.version, licence=one.source.licence,

@@ -64,6 +64,7 @@ class ForgeRecipe(Row, frozen=True):
     languages: tuple[str, ...]
     sources: tuple[str, ...]
     patches: dict[str, tuple[str, ...]]
+    patches_for: dict[str, dict[str, tuple[str, ...]]]
     skip: dict[str, tuple[str, ...]]
     host: Host
     libraries: Part
@@ -81,20 +82,29 @@ class ForgeRecipe(Row, frozen=True):
         words = ", ".join(f"{name} {recipe.load_source(name).version}" for name in names)
         return words.removeprefix("gcc ")
 
-    def patch_files(self, name: str) -> tuple[Path, ...]:
-        """The patches of one source, in order."""
-        return tuple(paths.recipes_dir() / one for one in self.patches.get(name, ()))
+    def patch_files(self, name: str, target: Target) -> tuple[Path, ...]:
+        """The patches of one source for a target's toolchain, in order."""
+        of_its_machine = self.patches_for.get(target.kernel_arch, {})
+        files = (*self.patches.get(name, ()), *of_its_machine.get(name, ()))
+        return tuple(paths.recipes_dir() / one for one in files)
+
+    def all_patches(self) -> tuple[tuple[str, Path], ...]:
+        """Every patch that the recipe names, with its source."""
+        tables = (self.patches, *self.patches_for.values())
+        found = ((name, one) for table in tables for name, files in table.items() for one in files)
+        return tuple((name, paths.recipes_dir() / one) for name, one in dict.fromkeys(found))
 
 
 def load_recipe() -> ForgeRecipe:
     """The recipe. Raises RecipeError if it names a source or a patch that is not there."""
     path = paths.recipes_dir() / "forge.toml"
     loaded = load_table(path, ForgeRecipe)
-    for name in (*loaded.patches, *loaded.skip, loaded.host.source):
+    patched = [name for name, _ in loaded.all_patches()]
+    for name in (*patched, *loaded.skip, loaded.host.source):
         if name not in loaded.sources:
             what = f"{path}: {name!r} is not among its sources"
             raise RecipeError(what, hint="correct that file")
-    for patch in (one for name in loaded.patches for one in loaded.patch_files(name)):
+    for _, patch in loaded.all_patches():
         if not patch.is_file():
             what = f"{path}: patches: no such file: {patch}"
             raise RecipeError(what, hint="correct that file")
@@ -161,11 +171,13 @@ def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, .
         name: [source.version, [[form.sha256, form.fixups] for form in source.forms]]
         for name, source in load_components(forge).items()
     }
+    files = {name: forge.patch_files(name, target) for name in forge.sources}
     patches = {
-        name: [store.file_sha256(one) for one in forge.patch_files(name)] for name in forge.patches
+        name: [store.file_sha256(one) for one in many] for name, many in files.items() if many
     }
     decides = msgspec.to_builtins(forge)
-    del decides["pace"], decides["skip"], decides["patches"], decides["languages"]
+    for name in ("pace", "skip", "patches", "patches_for", "languages"):
+        del decides[name]
     row = [target.name, target.triple, target.gcc_configure, target.kernel_arch]
     value = [decides, sources, patches, row, languages, host_triple()]
     return store.digest_of(msgspec.to_builtins(value))
