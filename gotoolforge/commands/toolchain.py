@@ -56,6 +56,7 @@ def _add_making(verbs: "argparse._SubParsersAction[CommandParser]") -> None:
     verb.add_argument("--languages", metavar="LIST", help="c or c,c++; default: c,c++")
     verb.add_argument("--offline", action="store_true", help="download nothing")
     fetching.add_given(verb)
+    verb.add_argument("--ccache", action="store_true", help="keep compiled objects in ccache(1)")
     verb.add_argument("--keep", action="store_true", help="keep the build folders")
     add_volume(verb)
     verb = add_command(verbs, "fetch", "download the sources only, or make one bundle of them")
@@ -127,6 +128,7 @@ def _build(parsed: argparse.Namespace) -> int:
         keep=parsed.keep,
         given=fetching.given(parsed),
         forge=with_flags(load_recipe(), config.configure) if config else None,
+        ccache=parsed.ccache,
     )
     made = forge_toolchains(order, console)
     if config and config.output:

@@ -37,7 +37,8 @@ _TOOLS = ("make", "sed", "awk", "grep", "find", "sort", "tr", "cmp", "diff", "ln
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be forged, and how: as many targets as share the machine at once.
 
-    `forge` is the recipe, if it is not the house's own.
+    `forge` is the recipe, if it is not the house's own; `ccache` puts that program before the host
+    compiler.
     """
 
     targets: tuple[Target, ...]
@@ -46,6 +47,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = False
     given: tuple[Path, ...] = ()
     forge: ForgeRecipe | None = None
+    ccache: bool = False
+
+    @property
+    def launcher(self) -> str:
+        """What is run in front of the host compiler."""
+        return "ccache" if self.ccache else ""
 
 
 def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
@@ -59,14 +66,15 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     jobs = tuple(zip(order.targets, digests, strict=True))
     missing = [job for job in jobs if not is_forged(toolchain_dir(*job))]
     if missing:
-        _require_tools()
+        _require_tools((*_TOOLS, "ccache") if order.ccache else _TOOLS)
         fetched = fetch_components(forge, console, offline=order.offline, given=order.given)
-        trees = {one: _unpack(forge, fetched, one, console) for one, _ in missing}
+        trees = {one.name: _unpack(forge, fetched, one, console) for one, _ in missing}
         with JobServer(affordable_jobs()) as pool:
-            host = ensure_host(forge, trees[missing[0][0]], pool, console)
+            any_trees = trees[missing[0][0].name]
+            host = ensure_host(forge, any_trees, pool, console, launcher=order.launcher)
             jobs_left = tuple(
-                _Job(forge=forge, trees=trees[target], fetched=fetched, host=host, target=target,
-                     digest=digest, order=order)
+                _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=host,
+                     target=target, digest=digest, order=order)
                 for target, digest in missing
             )  # fmt: skip
 
@@ -139,7 +147,9 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
     with store.locked(f"forge-{job.label}", waiting=console.say):
         if is_forged(final):
             return
-        shop = _workshop(job.trees, store.place("forge", "work", job.label), job.host)
+        shop = _workshop(
+            job.trees, store.place("forge", "work", job.label), job.host, job.order.launcher
+        )
         store.ensure_dir(shop.out / job.target.triple)
         worker = _worker(job.forge, shop.work, f"forge-{job.label}", pool, console)
         stages = target_stages(job.forge, shop, job.target, job.order.languages)
@@ -160,7 +170,12 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
 
 
 def ensure_host(
-    forge: ForgeRecipe, trees: dict[str, Path], pool: JobServer, console: Console
+    forge: ForgeRecipe,
+    trees: dict[str, Path],
+    pool: JobServer,
+    console: Console,
+    *,
+    launcher: str = "",
 ) -> Path:
     """The host compiler, and gmp, mpfr and mpc made with it: shared by every target.
 
@@ -179,7 +194,7 @@ def ensure_host(
             return host
         with console.step("host compiler: libc and libc++", long=True):
             prepare_host(trees[forge.host.source] / "zig", triple, host)
-        shop = _workshop(trees, store.place("forge", "work", f"host-{host.name}"), host)
+        shop = _workshop(trees, store.place("forge", "work", f"host-{host.name}"), host, launcher)
         worker = _worker(forge, shop.work, f"forge-host-{host.name}", pool, console)
         timings = worker.do_all(library_stages(forge, shop), "host libraries")
         _remember_pace(timings)
@@ -188,10 +203,15 @@ def ensure_host(
     return host
 
 
-def _workshop(trees: dict[str, Path], work: Path, host: Path) -> Workshop:
+def _workshop(trees: dict[str, Path], work: Path, host: Path, launcher: str) -> Workshop:
     store.ensure_dir(work)
     return Workshop(
-        root=store.place("forge"), work=work, host=host, sources=trees, host_triple=host_triple()
+        root=store.place("forge"),
+        work=work,
+        host=host,
+        sources=trees,
+        host_triple=host_triple(),
+        launcher=launcher,
     )
 
 
@@ -249,13 +269,13 @@ def _remember_pace(timings: dict[str, Timing]) -> None:
         raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
 
 
-def _require_tools() -> None:
+def _require_tools(tools: tuple[str, ...]) -> None:
     if odd := re.search(r"[\s#:'\"$\\]", str(store.place())):
         what = (
             f"{store.place()}: configure and make cannot work below a folder with {odd[0]!r} in it"
         )
         raise ToolchainError(what, hint="set GOTOOLFORGE_CACHE to a folder with a plain name")
-    missing = [one for one in _TOOLS if run.find_program(one) is None]
+    missing = [one for one in tools if run.find_program(one) is None]
     if missing:
         what = f"forging needs {', '.join(missing)}, which this machine does not have"
         packages = " ".join("make" if one == "make" else one for one in missing)

@@ -28,7 +28,8 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     """Where the work is done: all below one folder, so that relative paths are always the same.
 
     `sources` are unpacked trees by component; `host` has bin/ with the host compiler and, once
-    `libraries` has run, lib/ with gmp, mpfr and mpc.
+    `libraries` has run, lib/ with gmp, mpfr and mpc. `launcher` is a program in front of the host
+    compiler (ccache), which must not change what that makes.
     """
 
     root: Path
@@ -36,6 +37,7 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     host: Path
     sources: dict[str, Path]
     host_triple: str
+    launcher: str = ""
 
     @property
     def out(self) -> Path:
@@ -273,11 +275,24 @@ def _host_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
         **clean,
         **forge.host.env,
         **_HOST_TOOLS,
+        **_launched(shop),
         "CFLAGS": flags,
         "CXXFLAGS": flags,
         "PATH": f"{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "LC_ALL": "C",
         "SOURCE_DATE_EPOCH": "1",
+    }
+
+
+def _launched(shop: Workshop) -> dict[str, str]:
+    if not shop.launcher:
+        return {}
+    compilers = {name: tool for name, tool in _HOST_TOOLS.items() if tool.endswith(("cc", "c++"))}
+    return {
+        **{name: f"{shop.launcher} {tool}" for name, tool in compilers.items()},
+        # The compiler is a script, which names this store; what it runs is known by its digest.
+        "CCACHE_COMPILERCHECK": f"string:{shop.host.name}",
+        "CCACHE_COMPILERTYPE": "clang",
     }
 
 
@@ -300,11 +315,20 @@ def _in(folder: Path, env: dict[str, str | None], *lines: tuple[str, ...]) -> tu
 
 
 def _chained(stages: list[Stage], forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
-    """Each stage's digest holds its own words and those of all stages before it."""
+    """Each stage's digest holds its own words and those of all stages before it.
+
+    A launcher's words are left out: with and without one, a stage makes the same.
+    """
+    dropped = _launched(shop).keys() - _HOST_TOOLS.keys()
     made, before = [], store.digest_of([forge.format, sorted(shop.sources)])
     for stage in stages:
-        words = [[one.argv, sorted(one.env.items())] for one in stage.commands]
+        words = [
+            [one.argv, sorted(item for item in one.env.items() if item[0] not in dropped)]
+            for one in stage.commands
+        ]
         text = msgspec.json.encode(words).decode()
+        if shop.launcher:
+            text = text.replace(f"{shop.launcher} host-", "host-")
         neutral = text.replace(str(shop.root), NEUTRAL).replace(os.environ.get("PATH", ""), "")
         before = store.digest_of([stage.name, neutral, before])
         made.append(msgspec.structs.replace(stage, digest=before))

@@ -209,23 +209,41 @@ fetched = fetch_components(forge, console, offline=True)
 names = ("zig", "gmp", "mpfr", "mpc")
 trees = {name: sources.ensure_tree(fetched[name], console) for name in names}
 with JobServer(2) as pool:
-    print(ensure_host(forge, trees, pool, console))
+    print(ensure_host(forge, trees, pool, console, launcher=" ".join(sys.argv[1:])))
 """
 
 
-def test_the_cheap_stages_come_out_the_same_in_another_folder(prefix: Path, tmp_path: Path) -> None:
-    # The first time is that of the store; what it downloaded, and zig's libc, serve the second too.
-    other = tmp_path / "another" / "place"
-    other.mkdir(parents=True)
+def forge_the_cheap_stages(place: Path, *launcher: str, **env: str) -> dict[str, str]:
+    """Digests of the host libraries, made in a store that has only what was downloaded."""
     for shared in ("downloads", "zig"):
-        (other / shared).symlink_to(store.place(shared))
-    made = []
-    for place in (store.place(), other):
-        env = {**os.environ, "GOTOOLFORGE_CACHE": str(place)}
-        done = subprocess.run([sys.executable, "-c", _HOST_ONLY], env=env, capture_output=True,
-                              text=True)  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        lib = Path(done.stdout.strip()) / "lib"
-        names = ("libgmp.a", "libmpfr.a", "libmpc.a")
-        made.append({one: store.file_sha256(lib / one) for one in names})
-    assert made[0] == made[1]
+        if not (place / shared).exists():
+            store.ensure_dir(place)
+            (place / shared).symlink_to(store.place(shared))
+    done = subprocess.run(
+        [sys.executable, "-c", _HOST_ONLY, *launcher],
+        env={**os.environ, "GOTOOLFORGE_CACHE": str(place), **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lib = Path(done.stdout.strip()) / "lib"
+    return {one: store.file_sha256(lib / one) for one in ("libgmp.a", "libmpfr.a", "libmpc.a")}
+
+
+def test_the_cheap_stages_come_out_the_same_in_another_folder(prefix: Path, tmp_path: Path) -> None:
+    # The first time is that of the store.
+    first = forge_the_cheap_stages(store.place())
+    assert forge_the_cheap_stages(tmp_path / "another" / "place") == first
+
+
+@pytest.mark.long
+def test_ccache_makes_the_same_and_knows_it_the_second_time(prefix: Path, tmp_path: Path) -> None:
+    assert shutil.which("ccache"), "scripts/test --run-long installs it"
+    env = {"CCACHE_DIR": str(tmp_path / "ccache")}
+    made = [forge_the_cheap_stages(tmp_path / name, "ccache", **env) for name in ("one", "two")]
+    assert made[0] == made[1] == forge_the_cheap_stages(store.place())
+    said = subprocess.run(["ccache", "--print-stats"], env={**os.environ, **env},
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    stats = dict(line.split("\t") for line in said.stdout.splitlines())
+    hits = int(stats["direct_cache_hit"]) + int(stats["preprocessed_cache_hit"])
+    assert hits > int(stats["cache_miss"]) * 0.9

@@ -120,6 +120,16 @@ def worker(root: Path, pool: JobServer) -> Worker:
     return Worker(work=root, logs=root / "logs", console=Console(quiet=True), jobs=pool, pace={})
 
 
+def test_ccache_stands_before_the_host_compiler_and_changes_no_digest(tmp_path: Path) -> None:
+    forge, target, shop = load_recipe(), find_target("amd64"), workshop(tmp_path)
+    plain = target_stages(forge, shop, target, BOTH)
+    cached = target_stages(forge, msgspec.structs.replace(shop, launcher="ccache"), target, BOTH)
+    assert [one.digest for one in cached] == [one.digest for one in plain]
+    env = cached[0].commands[0].env
+    assert (env["CC"], env["AR"]) == ("ccache host-cc", "host-ar")
+    assert env["CCACHE_COMPILERCHECK"] == "string:x"
+
+
 def test_a_stage_is_done_once_and_again_when_its_words_change(tmp_path: Path) -> None:
     folder = tmp_path / "obj"
     with JobServer(2) as pool:
