@@ -58,6 +58,7 @@ def _add_making(verbs: "argparse._SubParsersAction[CommandParser]") -> None:
     fetching.add_given(verb)
     verb.add_argument("--ccache", action="store_true", help="keep compiled objects in ccache(1)")
     verb.add_argument("--keep", action="store_true", help="keep the build folders")
+    verb.add_argument("--json", action="store_true", help="targets and prefixes, as JSON on stdout")
     add_volume(verb)
     verb = add_command(verbs, "fetch", "download the sources only, or make one bundle of them")
     fetching.add_arguments(verb, "fetch")
@@ -135,6 +136,13 @@ def _build(parsed: argparse.Namespace) -> int:
         from gotoolforge.forge.transfer import copy_toolchain
 
         made = (copy_toolchain(made[0], Path(parsed.config_mak).parent / config.output),)
+    if parsed.json:
+        from gotoolforge import report
+
+        pairs = zip(order.targets, made, strict=True)
+        rows = [{"target": target.name, "prefix": str(prefix)} for target, prefix in pairs]
+        report.print_json({"toolchains": rows})
+        return EXIT_OK
     for prefix in made:
         print(prefix)
     return EXIT_OK

@@ -67,6 +67,10 @@ def test_it_is_not_forged_twice(prefix: Path, languages: str) -> None:
     done = gotoolforge("toolchain", "build", "amd64", "--languages", languages, "--offline")
     assert (done.returncode, done.stdout.strip()) == (0, str(prefix))
     assert not done.stderr
+    words = ("toolchain", "build", "amd64", "--languages", languages, "--json")
+    value = json.loads(gotoolforge(*words).stdout)
+    row = {"target": "x86_64-alpine-musl", "prefix": str(prefix)}
+    assert value == {"version": 1, "toolchains": [row]}
 
 
 def test_its_own_programs_need_nothing_of_a_host(prefix: Path) -> None:
