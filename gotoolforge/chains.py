@@ -1,20 +1,16 @@
 """From source: the chain of imports from the main package to each package that brings C."""
 
-import io
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from gotoolforge import blame, run
 from gotoolforge.cgo import Package, decode_packages
 from gotoolforge.errors import PlanError
-from gotoolforge.judgement import GLIBC_ONLY, MUSL_HAS
+from gotoolforge.objects import glibc_symbols
 from gotoolforge.run import Command
-
-_LARGEST_MEMBER = 64 << 20
 
 
 class Edges(msgspec.Struct, frozen=True, rename="pascal"):
@@ -90,54 +86,11 @@ def find_prebuilt(list_words: tuple[str, ...], command: Command) -> tuple[Prebui
     return tuple(found)
 
 
-def glibc_symbols(path: Path) -> tuple[str, ...]:
-    """The undefined symbols of an archive or object that musl does not have."""
-    names = set()
-    for raw in _members(path):
-        with _broken_is_empty():
-            names |= set(_undefined(raw))
-    return tuple(sorted(one for one in names if GLIBC_ONLY.fullmatch(one) and one not in MUSL_HAS))
-
-
 def _objects(folder: Path) -> Iterator[Path]:
     # Libraries are named by #cgo LDFLAGS and lie below the package, lib/linux_amd64/libx.a.
     for path in folder.rglob("*"):
         if path.suffix in {".a", ".syso", ".o"} and path.is_file():
             yield path
-
-
-def _members(path: Path) -> Iterator[bytes]:
-    """The objects of an ar archive (System V and GNU), or the file itself."""
-    with path.open("rb") as handle:
-        if handle.read(8) != b"!<arch>\n":
-            handle.seek(0)
-            yield handle.read(_LARGEST_MEMBER)
-            return
-        while len(head := handle.read(60)) == 60 and head[58:] == b"`\n":
-            size = int(head[48:58].strip() or b"0")
-            after = handle.tell() + size + size % 2
-            if size <= _LARGEST_MEMBER and head[:2] not in (b"/ ", b"//"):
-                yield handle.read(size)
-            handle.seek(after)
-
-
-def _undefined(raw: bytes) -> Iterator[str]:
-    from elftools.elf.elffile import ELFFile
-
-    if raw[:4] != b"\x7fELF":
-        return
-    elf: Any = ELFFile(io.BytesIO(raw))
-    table = elf.get_section_by_name(".symtab")
-    for symbol in table.iter_symbols() if table else ():
-        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-            yield symbol.name
-
-
-def _broken_is_empty() -> Any:
-    import contextlib
-
-    # pyelftools raises whatever its parser meets; what is no object tells nothing.
-    return contextlib.suppress(Exception)
 
 
 def _ask(words: tuple[str, ...], command: Command) -> str:

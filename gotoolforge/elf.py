@@ -4,20 +4,20 @@ Sections are looked at only for names that no program header carries. Nothing is
 Structures: the System V gABI, and the GNU version extensions of the LSB.
 """
 
-import itertools
 import os
 import stat
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import msgspec
 
 from gotoolforge import goelf
+from gotoolforge.buildpaths import BuildPath, find_build_paths
 from gotoolforge.dynsym import DynamicTables, Symbol
 from gotoolforge.filebytes import FileBytes
 from gotoolforge.goelf import GoFacts
+from gotoolforge.notes import Note, read_notes
 
 _DT_TEXTREL, _DT_FLAGS, _DT_FLAGS_1 = 22, 30, 0x6FFFFFFB
 _DF_1_PIE = 0x08000000
@@ -27,27 +27,24 @@ _SYSTEMS = {
     "ELFOSABI_OPENBSD": "openbsd",
     "ELFOSABI_SOLARIS": "solaris",
 }
+_ARCHIVE = "an archive of objects"
 _ENTRY_BYTES = 64
 _LONGEST_NAME = 4096
 _LONGEST_TABLE = 1 << 20
 _MOST_NEEDED = 4096
-_MOST_NOTES = 1000
 
 
 class NotElfError(Exception):
     """The file can be read, and is no ELF file; says what it looks like."""
 
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is an archive (ar), which may hold ELF objects."""
+        return str(self) == _ARCHIVE
+
 
 class BrokenElfError(Exception):
     """It begins like an ELF file and cannot be followed; says where."""
-
-
-class Note(msgspec.Struct, frozen=True):
-    """One ELF note: its owner, its type, its content as hex."""
-
-    owner: str
-    type: int
-    content: str
 
 
 class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +83,17 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
     entry_code: str
     packed: bool
     go: GoFacts | None
+    mips_float: int | None = None
+    build_paths: tuple[BuildPath, ...] = ()
 
 
 def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, ...] = (),
-             functions: tuple[str, ...] = ()) -> ElfFacts:  # fmt: skip
+             functions: tuple[str, ...] = (), build_paths: bool = False) -> ElfFacts:  # fmt: skip
     """The facts of an ELF file; of `symbols`, `strings` and Go `functions`, those that it has.
 
-    Raises OSError, NotElfError or BrokenElfError.
+    `strings` are looked for in static files only: what decides a dynamic one is no string.
+    Paths of the machine that built it are looked for if `build_paths` says so. Raises OSError,
+    NotElfError or BrokenElfError.
     """
     # A FIFO or a device would block or never end, and opening may already wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -105,7 +106,11 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
         if start[:4] != b"\x7fELF":
             raise NotElfError(_looks_like(start))
         try:
-            return _Reader(data, handle).facts(symbols, strings, functions)
+            reader = _Reader(data, handle)
+            facts = reader.facts(symbols, strings, functions)
+            if build_paths:
+                facts = msgspec.structs.replace(facts, build_paths=reader.build_paths())
+            return facts
         except (NotElfError, BrokenElfError):
             raise
         # pyelftools raises whatever its parser meets in a broken file: construct's errors,
@@ -117,7 +122,7 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
 
 def _looks_like(start: bytes) -> str:
     kinds = {
-        b"!<arch>\n": "an archive of objects",
+        b"!<arch>\n": _ARCHIVE,
         b"\xcf\xfa\xed\xfe": "a Mach-O file",
         b"\xca\xfe\xba\xbe": "a Mach-O or Java file",
         b"MZ": "a Windows program",
@@ -175,7 +180,7 @@ class _Reader:
             versions=tuple((library, version) for library, version, _ in self.tables.needs()),
             dynamic_symbols=tuple(self.tables.symbols()),
             offers=tuple(version for version, _ in self.tables.offers()),
-            notes=tuple(itertools.islice(self._notes(), _MOST_NOTES)),
+            notes=read_notes(self.data, self.segments, names, self.ends),
             has_dynamic=bool(dynamic),
             is_pie=bool(flags[1] & _DF_1_PIE),
             relro=self._relro(flags),
@@ -185,11 +190,23 @@ class _Reader:
             debug_only=self._debug_only(names),
             sections=tuple(names),
             symbols=self._symbols(names, symbols),
-            strings=self._having(strings),
+            strings=() if dynamic.get(1) else self._having(strings),
             entry_code=self._entry_code(),
             packed=b"UPX!" in self.data.read(0, 4096),
+            mips_float=self._mips_float(),
             go=goelf.read_go(self.data, self.segments, self.bits, self.order, functions),
         )
+
+    def build_paths(self) -> tuple[BuildPath, ...]:
+        return find_build_paths(self.data, self._section_names(), bits=self.bits, ends=self.ends)
+
+    def _mips_float(self) -> int | None:
+        """The field fp_abi of Elf_Internal_ABIFlags_v0 (the MIPS psABI supplement), or None."""
+        for one in self.segments:
+            if one["p_type"] == "PT_MIPS_ABIFLAGS":
+                raw = self.data.read(one["p_offset"], 24)
+                return raw[7] if len(raw) == 24 else None
+        return None
 
     def _relro(self, flags: tuple[int, int]) -> Literal["none", "partial", "full"]:
         if not any(one["p_type"] == "PT_GNU_RELRO" for one in self.segments):
@@ -229,20 +246,6 @@ class _Reader:
 
     def _first_string(self, tag: int) -> str | None:
         return self.tables.string(self.dynamic[tag][0]) if self.dynamic.get(tag) else None
-
-    def _notes(self) -> Iterator[Note]:
-        for one in self.segments:
-            if one["p_type"] != "PT_NOTE":
-                continue
-            place, end = one["p_offset"], one["p_offset"] + one["p_filesz"]
-            step = 8 if one["p_align"] == 8 else 4
-            while place + 12 <= min(end, self.data.size):
-                names, size, kind = self.data.unpack(self.ends + "III", place)
-                begin = place + 12 + -(-names // step) * step if step == 4 else place + 16
-                owner = self.data.read(place + 12, min(names, _LONGEST_NAME)).rstrip(b"\0")
-                content = self.data.read(begin, min(size, 256))
-                yield Note(owner.decode(errors="replace"), kind, content.hex())
-                place = begin + -(-size // step) * step
 
     def _section_names(self) -> dict[str, Any]:
         if not self.elf.header["e_shoff"] or not self.elf.header["e_shnum"]:

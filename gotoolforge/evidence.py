@@ -57,7 +57,10 @@ def load_evidence() -> Evidence:
 def weigh_static(facts: ElfFacts, table: Evidence) -> tuple[str, tuple[str, ...]]:
     """The libc inside a static file and why: `none`, `musl`, `glibc`, another's name, `unknown`."""
     if facts.packed:
-        return "unknown", ("it is packed (UPX), and what is inside only shows when it runs",)
+        return "unknown", (
+            "it is packed by UPX, and what is inside only shows when it runs: unpack it with "
+            "`upx -d` to have it judged",
+        )
     go = facts.go
     if go and go.text and go.text[0] <= facts.entry < go.text[1]:
         low, high = go.text
@@ -81,7 +84,7 @@ def weigh_static(facts: ElfFacts, table: Evidence) -> tuple[str, tuple[str, ...]
 
 def _start_claims(facts: ElfFacts, table: Evidence) -> list[tuple[str, str]]:
     claims = []
-    if any(note.owner == "GNU" and note.type == 1 for note in facts.notes):
+    if any(one.loaded and (one.owner, one.type) == ("GNU", 1) for one in facts.notes):
         claims.append(("glibc", "it has the note GNU/NT_GNU_ABI_TAG, which glibc's crt1.o brings"))
     claims += [
         (one.libc, f"the entry point begins with {one.libc}'s start-up code")

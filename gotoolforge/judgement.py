@@ -131,9 +131,12 @@ def _shape(facts: ElfFacts, subject: Subject) -> Iterator[Seen]:
         yield "stack-executable", "PT_GNU_STACK asks for an executable stack"
     if facts.text_relocations:
         yield "text-relocations", "its dynamic segment announces relocations of the code"
-    for folder in (facts.runpath or facts.rpath or "").split(":"):
-        if folder and not _SYSTEM_FOLDERS.match(folder):
-            yield "runpath-of-builder", f"its runpath names {folder}"
+    for tag, path in (("runpath", facts.runpath), ("rpath", facts.rpath)):
+        for folder in (path or "").split(":"):
+            if folder and not _SYSTEM_FOLDERS.match(folder):
+                yield "runpath-of-builder", f"its {tag} names {folder}"
+    for one in facts.build_paths[:3]:
+        yield "paths-of-builder", f"{one.names} names below {one.folder}, such as {one.example}"
     if subject.verdict == "musl-dynamic":
         strange = sorted(
             one.name

@@ -4,7 +4,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gotoolforge import compat, evidence, holes, paths, policy, recipe, symptoms, target
+from gotoolforge import (
+    compat,
+    evidence,
+    holes,
+    needs,
+    particulars,
+    paths,
+    policy,
+    recipe,
+    symptoms,
+    target,
+)  # fmt: skip
 from gotoolforge.compilers import zig
 from gotoolforge.errors import GotoolforgeError
 from gotoolforge.finding import Finding
@@ -18,10 +29,13 @@ _LOADERS: dict[str, Callable[[str], object]] = {
     "policies/": policy.load_policy,
     "checks.toml": lambda _: policy.load_checks(),
     "distributions.toml": lambda _: compat.load_distributions(),
+    "elf_flags.toml": lambda _: particulars.load_all(),
     "forge.toml": lambda _: forge_recipe.load_components(forge_recipe.load_recipe()),
     "holes.toml": lambda _: holes.load_holes(),
     "libc_evidence.toml": lambda _: evidence.load_evidence(),
     "probes.toml": lambda _: probe.load_probes(),
+    "runtime_loads.toml": lambda _: particulars.load_all(),
+    "runtime_needs.toml": lambda _: needs.load_needs(),
     "symptoms.toml": lambda _: symptoms.load_symptoms(),
     "targets.toml": lambda _: target.load_targets(),
     "zig.toml": lambda _: zig.load_recipe(),

@@ -52,9 +52,49 @@ def show_report(report: "FileReport", console: Console) -> None:
     for witness in report.witnesses:
         words = f": {witness.words}" if witness.words else ""
         console.say(f"  witness {witness.name} {witness.state}{words}")
+    for line in _particulars(report):
+        console.say(f"  {line}")
+    for line in _details(report):
+        console.detail(f"  {line}")
     show_findings(report.findings, console)
     for need in report.needs:
         console.say(f"  note: {need}")
+
+
+def _particulars(report: "FileReport") -> list[str]:
+    """What few files have, and whoever has it wants to know."""
+    lines = [f"ABI: {', '.join(report.abi)}"] if report.abi else []
+    lines += [f"rpath {report.rpath}"] if report.rpath else []
+    lines += [f"runpath {report.runpath}"] if report.runpath else []
+    for one in report.loads:
+        more = f" and {len(one.evidence) - 2} more" if one.evidence[2:] else ""
+        lines.append(f"{one.kind}: {one.says}: {', '.join(one.evidence[:2])}{more}")
+    if report.glibc_only:
+        more = f" and {len(report.glibc_only) - 5} more" if report.glibc_only[5:] else ""
+        lines.append(f"only glibc has {', '.join(report.glibc_only[:5])}{more}")
+    for two in report.build_paths[:3]:
+        lines.append(f"paths of the build machine: {two.folder} ({two.names}), as {two.example}")
+    return lines
+
+
+def _details(report: "FileReport") -> list[str]:
+    lines = [f"ELF {report.type} {report.machine} {report.bits}-bit {report.order}-endian"]
+    if report.flags is not None:
+        lines[0] += f", flags {report.flags:#x}" + (", pie" if report.pie else "")
+    for name in ("interpreter", "soname", "build_id", "go_build_id", "relro", "stack_size"):
+        value = getattr(report, name)
+        lines += [f"{name.replace('_', ' ')} {value}"] if value else []
+    lines += [f"NEEDED {one}" for one in report.needed]
+    lines += [f"{version}: {', '.join(names[:8])}{' ...' if names[8:] else ''}"
+              for version, names in report.asks.items()]  # fmt: skip
+    lines += [f"offers {', '.join(report.offers)}"] if report.offers else []
+    lines += [f"note {one.owner}/{one.type}: {one.words or one.content[:32]}"
+              for one in report.notes]  # fmt: skip
+    if report.go:
+        go = report.go
+        lines.append(f"Go {go.version} {go.path}, module {go.module or 'not said'}")
+        lines += [f"Go setting {name}={value}" for name, value in go.settings.items()]
+    return lines if report.type else []
 
 
 def show_findings(findings: "tuple[Finding, ...]", console: Console) -> None:

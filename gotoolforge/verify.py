@@ -1,21 +1,23 @@
 """The verifier: facts judged against a policy. A finding is data; nothing here is raised."""
 
-import functools
+import contextlib
 import re
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from gotoolforge import evidence, paths
+from gotoolforge import evidence, needs, particulars
 from gotoolforge.blame import proofs
+from gotoolforge.buildpaths import BuildPath
 from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_elf
 from gotoolforge.errors import UnreadableError
 from gotoolforge.finding import Finding
 from gotoolforge.goelf import GoFacts
 from gotoolforge.judgement import Subject, judge, split_version, version_key
+from gotoolforge.objects import glibc_symbols
+from gotoolforge.particulars import Load, ToldNote
 from gotoolforge.policy import Policy, load_checks
-from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 from gotoolforge.witness import Witness, hear_all
 
@@ -41,28 +43,42 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     """All that is said of one file. `verdict` None and `error` mean that it could not be read.
 
     `floor` is the oldest glibc with every symbol version asked for; `stack_size` is in bytes.
-    `asks` are the symbols that ask for each version; `needs` what static is not enough for.
+    `asks` are the symbols that ask for each version, `offers` the versions that it defines; `needs`
+    is what static is not enough for, `loads` what is loaded at run time beyond NEEDED. `abi` is
+    what `flags` mean. `pie`: it may be loaded at any address. `glibc_only` are symbols that it
+    leaves undefined and that only glibc has.
     """
 
     path: str
     verdict: str | None
     floor: str | None = None
     linkage: Linkage | None = None
+    type: str | None = None
     machine: str | None = None
     bits: int | None = None
+    order: str | None = None
+    abi: tuple[str, ...] = ()
     interpreter: str | None = None
     needed: tuple[str, ...] = ()
     soname: str | None = None
+    rpath: str | None = None
     runpath: str | None = None
     asks: dict[str, tuple[str, ...]] = {}
+    offers: tuple[str, ...] = ()
+    glibc_only: tuple[str, ...] = ()
+    loads: tuple[Load, ...] = ()
     system: str = ""
     flags: int | None = None
     build_id: str | None = None
+    go_build_id: str | None = None
+    notes: tuple[ToldNote, ...] = ()
+    pie: bool = False
     relro: Literal["none", "partial", "full"] | None = None
     text_relocations: bool = False
     stack_executable: bool = False
     stack_size: int | None = None
     go: GoFacts | None = None
+    build_paths: tuple[BuildPath, ...] = ()
     evidence: tuple[str, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -75,24 +91,13 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
         return self.error is None and all(one.severity != "error" for one in self.findings)
 
 
-class _Need(Row, frozen=True):
-    id: str
-    functions: tuple[str, ...]
-    sentence: str
-    unless_functions: tuple[str, ...] = ()
-    unless_tags: tuple[str, ...] = ()
-
-
-class _Needs(Row, frozen=True):
-    need: tuple[_Need, ...]
-
-
 def load_tables() -> None:
     """Read the data that every file is judged by, ahead of the first one."""
     evidence.load_evidence()
     load_checks()
     proofs()
-    _load_needs()
+    needs.load_needs()
+    particulars.load_all()
 
 
 def verify_file(
@@ -109,15 +114,22 @@ def verify_file(
     """
     name = given if given is not None else str(path)
     table = evidence.load_evidence()
-    needs = _load_needs()
-    functions = tuple(one for need in needs for one in need.functions + need.unless_functions)
-    functions += proofs()
     try:
-        facts = read_elf(path, symbols=table.symbols, strings=table.strings, functions=functions)
+        facts = read_elf(
+            path,
+            symbols=table.symbols + particulars.wanted_symbols(),
+            strings=table.strings + particulars.wanted_strings(),
+            functions=needs.functions() + proofs(),
+            build_paths=True,
+        )
     except NotElfError as error:
         findings = judge(Subject(verdict="not-executable", linkage=None), policy)
         return FileReport(
-            path=name, verdict="not-executable", evidence=(f"it is {error}",), findings=findings
+            path=name,
+            verdict="not-executable",
+            glibc_only=_of_objects(path) if error.is_archive else (),
+            evidence=(f"it is {error}",),
+            findings=findings,
         )
     except BrokenElfError as error:
         return FileReport(path=name, verdict=None, error=str(error))
@@ -130,30 +142,48 @@ def verify_file(
     subject = Subject(
         verdict=verdict, linkage=linkage, facts=facts, witnesses=witnesses, target=target
     )
+    return msgspec.structs.replace(
+        _tell(name, facts, verdict),
+        linkage=linkage,
+        glibc_only=particulars.glibc_only(facts) or _of_objects(path, facts),
+        evidence=why,
+        witnesses=witnesses,
+        findings=judge(subject, policy),
+    )
+
+
+def _tell(name: str, facts: ElfFacts, verdict: str) -> FileReport:
+    """What the facts alone say, without any judgement."""
     return FileReport(
         path=name,
         verdict=verdict,
         floor=glibc_floor(facts),
-        linkage=linkage,
+        type=facts.type,
         machine=facts.machine,
         bits=facts.bits,
+        order=facts.order,
+        abi=particulars.abi_words(facts),
         interpreter=facts.interpreter,
         needed=facts.needed,
         soname=facts.soname,
-        runpath=facts.runpath or facts.rpath,
-        asks=symbols_by_version(facts),
+        rpath=facts.rpath,
+        runpath=facts.runpath,
+        asks=particulars.symbols_by_version(facts),
+        offers=facts.offers,
+        loads=particulars.loads(facts, verdict),
         system=facts.system,
         flags=facts.flags,
-        build_id=build_id(facts),
+        build_id=particulars.build_id(facts),
+        go_build_id=particulars.go_build_id(facts),
+        notes=particulars.told_notes(facts),
+        pie=facts.type == "DYN" and not _is_library(facts),
         relro=facts.relro,
         text_relocations=facts.text_relocations,
         stack_executable=facts.stack_executable,
         stack_size=facts.stack_size or None,
         go=facts.go,
-        evidence=why,
-        witnesses=witnesses,
-        findings=judge(subject, policy),
-        needs=_needs(facts, needs),
+        build_paths=facts.build_paths,
+        needs=needs.needs_of(facts),
     )
 
 
@@ -202,18 +232,13 @@ def glibc_floor(facts: ElfFacts) -> str | None:
     return max(numbers, key=version_key) if numbers else None
 
 
-def symbols_by_version(facts: ElfFacts) -> dict[str, tuple[str, ...]]:
-    """The undefined symbols that ask for each version."""
-    asks: dict[str, list[str]] = {version: [] for _, version in facts.versions}
-    for one in facts.dynamic_symbols:
-        if not one.defined and one.version in asks:
-            asks[one.version].append(one.name)
-    return {version: tuple(sorted(names)) for version, names in sorted(asks.items())}
-
-
-def build_id(facts: ElfFacts) -> str | None:
-    """The note GNU/NT_GNU_BUILD_ID as hex, or None."""
-    return next((one.content for one in facts.notes if (one.owner, one.type) == ("GNU", 3)), None)
+def _of_objects(path: Path, facts: ElfFacts | None = None) -> tuple[str, ...]:
+    # Such an archive or object was compiled for glibc, which a link against musl says later.
+    if facts is not None and facts.type != "REL":
+        return ()
+    with contextlib.suppress(OSError):
+        return glibc_symbols(path)
+    return ()
 
 
 def _is_library(facts: ElfFacts) -> bool:
@@ -243,22 +268,3 @@ def _dynamic_libc(facts: ElfFacts) -> tuple[str, tuple[str, ...]]:
 
 def _first_match(table: tuple[tuple[str, str], ...], name: str) -> str | None:
     return next((libc for pattern, libc in table if re.search(pattern, name)), None)
-
-
-@functools.cache
-def _load_needs() -> tuple[_Need, ...]:
-    return load_table(paths.recipes_dir() / "runtime_needs.toml", _Needs).need
-
-
-def _needs(facts: ElfFacts, rows: tuple[_Need, ...]) -> tuple[str, ...]:
-    if facts.go is None:
-        return ()
-    have = set(facts.go.functions)
-    tags = set(facts.go.settings.get("-tags", "").replace(",", " ").split())
-    return tuple(
-        row.sentence
-        for row in rows
-        if have & set(row.functions)
-        and not have & set(row.unless_functions)
-        and not tags & set(row.unless_tags)
-    )
