@@ -73,7 +73,7 @@ class X86:
         self._engine.skipdata = True
         letter = "r" if width == 8 else "e"
         self.number: Place = ("r", letter + "ax")
-        self._sp, self._fp, self._ip = letter + "sp", letter + "bp", letter + "ip"
+        self.sp, self._fp, self._ip = letter + "sp", letter + "bp", letter + "ip"
 
     def decode(self, code: bytes, address: int) -> list[Insn]:
         """See `machine.Code`."""
@@ -95,6 +95,10 @@ class X86:
             return insn.ops == "0x80"
         return self.width == 4 and insn.mnem == "call" and "gs:[0x10]" in insn.ops
 
+    def asked(self, _insn: Insn) -> Place:
+        """See `machine.Code`."""
+        return self.number
+
     def flow(self, insn: Insn) -> Flow:
         """See `machine.Code`."""
         mnem = insn.mnem.removeprefix("bnd ").removeprefix("notrack ")
@@ -110,28 +114,42 @@ class X86:
             return Flow("ret")
         return Flow("stop") if mnem in ("ud2", "hlt", "int3") else Flow("next")
 
-    def moves_sp(self, insn: Insn) -> int | None:
+    def after(self, insn: Insn, frame: Frame) -> Frame:
         """See `machine.Code`."""
+        sp, known = frame.get(self.sp), dict(frame)
+        added, moved = self._sets_fp(insn), self._moves_sp(insn)
+        if insn.mnem == "leave" and self._fp in frame:
+            return {self.sp: frame[self._fp] + self.width}
+        if added is not None and sp is not None:
+            known[self._fp] = sp + added
+        elif insn.mnem == "pop" and insn.ops == self._fp:
+            known.pop(self._fp, None)
+        if moved is None or sp is None:
+            known.pop(self.sp, None)
+        else:
+            known[self.sp] = sp + moved
+        return known
+
+    def _moves_sp(self, insn: Insn) -> int | None:
         mnem, ops = insn.mnem, insn.ops
         if mnem in ("push", "pushf", "pushfq", "pushal"):
             return -self.width * (8 if mnem == "pushal" else 1)
         if mnem in ("pop", "popf", "popfq", "popal"):
-            return None if ops == self._sp else self.width * (8 if mnem == "popal" else 1)
+            return None if ops == self.sp else self.width * (8 if mnem == "popal" else 1)
         first, _, rest = ops.partition(", ")
-        if first != self._sp or mnem in ("cmp", "test"):
+        if first != self.sp or mnem in ("cmp", "test"):
             return None if mnem == "leave" else 0
         amount = _number(rest)
         if mnem in ("add", "sub") and amount is not None:
             return amount if mnem == "add" else -amount
-        if mnem == "lea" and (found := re.fullmatch(rf"\[{self._sp} ([+-]) (\w+)\]", rest)):
+        if mnem == "lea" and (found := re.fullmatch(rf"\[{self.sp} ([+-]) (\w+)\]", rest)):
             return int(found[1] + str(int(found[2], 0)))
         return None
 
-    def sets_fp(self, insn: Insn) -> int | None:
-        """See `machine.Code`."""
-        if insn.mnem == "mov" and insn.ops == f"{self._fp}, {self._sp}":
+    def _sets_fp(self, insn: Insn) -> int | None:
+        if insn.mnem == "mov" and insn.ops == f"{self._fp}, {self.sp}":
             return 0
-        if insn.mnem == "lea" and insn.ops.startswith(f"{self._fp}, [{self._sp}"):
+        if insn.mnem == "lea" and insn.ops.startswith(f"{self._fp}, [{self.sp}"):
             found = re.search(r"\+ (\w+)\]", insn.ops)
             return int(found[1], 0) if found else 0
         return None
@@ -139,7 +157,7 @@ class X86:
     def _slot(self, inner: str, frame: Frame) -> int | None:
         """The stack slot that the inside of a memory operand names, if it is one."""
         found = re.fullmatch(r"(\w+)(?: ([+-]) (\w+))?", inner)
-        base = {self._sp: frame.sp, self._fp: frame.fp}.get(found[1]) if found else None
+        base = frame.get(found[1]) if found else None
         if found is None or base is None:
             return None
         away = _number(found[3]) if found[3] else 0
@@ -161,7 +179,7 @@ class X86:
                 return Answer("place", ("s", slot))
             address = self._address(found[3], insn)
             if address is not None:
-                return Answer("memory", address)
+                return Answer("memory", (address, _SIZES.get(found[1] or "", self.width)))
         return Answer("unknown", f"loaded from {text}")
 
     def _address(self, inner: str, insn: Insn) -> int | None:
@@ -202,7 +220,7 @@ class X86:
         if _canonical(first, self.width) != name:
             return SAME
         unknown = Answer("unknown", "popped from an unknown place")
-        return unknown if frame.sp is None else Answer("place", ("s", frame.sp))
+        return Answer("place", ("s", frame[self.sp])) if self.sp in frame else unknown
 
     def _implied(self, mnem: str, insn: Insn, name: str) -> Answer | None:
         """Registers that an instruction writes without naming them first."""
@@ -233,8 +251,7 @@ class X86:
         if mnem == "or" and rest in ("-1", "0xffffffff", "0xffffffffffffffff"):
             return Answer("const", -1)
         if mnem.startswith("cmov"):
-            source = self._source(rest, insn, frame)
-            return Answer("either", source)
+            return Answer("either", (SAME, self._source(rest, insn, frame)))
         if mnem == "lea" and (found := re.fullmatch(r"\[(\w+)\]", rest)):
             return self._source(found[1], insn, frame)
         if mnem == "and" and rest in ("0xffffffff", "-1"):
@@ -244,7 +261,7 @@ class X86:
     def _stack(self, insn: Insn, slot: int, frame: Frame) -> Answer:
         mnem = insn.mnem
         if mnem == "push":
-            if frame.sp is not None and frame.sp - self.width == slot:
+            if frame.get(self.sp, slot) - self.width == slot:
                 return self._source(insn.ops, insn, frame)
             return SAME
         first, _, rest = insn.ops.partition(", ")

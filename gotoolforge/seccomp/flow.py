@@ -13,6 +13,7 @@ from gotoolforge.seccomp.image import UNNAMED, Function, Image
 from gotoolforge.seccomp.machine import Answer, Code, Frame, Insn, Place
 
 _MAX_STEPS = 20_000
+_MAX_ROUNDS = 32
 _ENTRY = -1
 
 
@@ -66,31 +67,16 @@ class Body:
                     self.after[source].append(place)
 
     def _frames(self, code: Code) -> None:
-        pointers: list[int | None] = [None] * len(self.insns)
-        self.fp: int | None = None
-        queue = [(0, 0)] if self.insns else []
+        self.frames: list[Frame] = [{} for _ in self.insns]
+        queue: list[tuple[int, Frame]] = [(0, {code.sp: 0})] if self.insns else []
         seen = set()
         while queue:
-            place, sp = queue.pop()
-            if place in seen:
-                continue
-            seen.add(place)
-            pointers[place] = sp
-            insn = self.insns[place]
-            added = code.sets_fp(insn)
-            if added is not None and self.fp is None:
-                self.fp = sp + added
-            moved = code.moves_sp(insn)
-            if moved is None:
-                if insn.mnem != "leave" or self.fp is None:
-                    continue
-                moved = self.fp + code.width - sp
-            queue += [(one, sp + moved) for one in self.after[place]]
-        self.pointers = pointers
-
-    def frame(self, place: int) -> Frame:
-        """Stack and frame pointer before an instruction."""
-        return Frame(self.pointers[place], self.fp)
+            place, frame = queue.pop()
+            if place not in seen:
+                seen.add(place)
+                self.frames[place] = frame
+                later = code.after(self.insns[place], frame)
+                queue += [(one, later) for one in self.after[place]]
 
 
 class Walker:
@@ -112,9 +98,12 @@ class Walker:
 
     def values(self, start: int, place: int, wanted: Place) -> tuple[Value, ...]:
         """What `wanted` may hold just before instruction `place` of the function at `start`."""
+        if wanted[0] == "const":
+            return (Value(wanted[1], "", (start,)),)
         body = self.body(start)
         found: dict[Value, None] = {}
         queue, seen = [(place, wanted)], {(place, wanted)}
+        rounds: dict[tuple[int, str], int] = {}
         while queue and len(seen) < _MAX_STEPS:
             here, what = queue.pop()
             for source in body.before[here]:
@@ -125,6 +114,11 @@ class Walker:
                     if isinstance(step, Value):
                         found[step] = None
                     elif (source, step) not in seen:
+                        # A sum that grows with each round of a loop would never end.
+                        turn = rounds[source, step[0]] = rounds.get((source, step[0]), 0) + 1
+                        if step[0] == "sum" and turn > _MAX_ROUNDS:
+                            found[Value(None, "counted in a loop", (start,))] = None
+                            continue
                         seen.add((source, step))
                         queue.append((source, step))
         if queue:
@@ -139,27 +133,34 @@ class Walker:
             else:
                 yield Value(None, f"the result of a call ({insn.mnem} {insn.ops})", (start,))
             return
-        answer = self.code.answer(insn, what, body.frame(source))
-        if answer.kind == "either":
-            yield what
-            answer = answer.value
-        yield self._read(answer, what, start, insn)
+        answer = self.code.answer(insn, what, body.frames[source])
+        for one in answer.value if answer.kind == "either" else (answer,):
+            yield self._read(one, what, start, insn)
 
     def _read(self, answer: Answer, what: Place, start: int, insn: Insn) -> Place | Value:
         if answer.kind == "same":
             return what
         if answer.kind == "place":
             place: Place = answer.value
-            return place
+            if place[0] != "const":
+                return place
+            answer = Answer("const", place[1])
         if answer.kind == "const":
             return Value(answer.value & 0xFFFFFFFF, "", (start,))
         if answer.kind == "memory":
-            value = self.image.word(answer.value, 4)
-            if value:
-                # Go's only such variable is syscall.fcntl64Syscall; it is set before main.
-                return Value(value, f"the variable at {answer.value:#x} begins with it", (start,))
-            return Value(None, f"loaded from memory at {answer.value:#x}", (start,))
+            address, size = answer.value
+            return self._loaded(address, size, start)
         return Value(None, f"{answer.value} at {insn.addr:#x}", (start,))
+
+    def _loaded(self, address: int, size: int, start: int) -> Value:
+        value = self.image.word(address, size)
+        if value is not None and self.image.constant(address):
+            return Value(value & 0xFFFFFFFF, "", (start,))
+        if value:
+            # Go's only such variable is syscall.fcntl64Syscall; it is set before main.
+            why = f"the variable at {address:#x} begins with it"
+            return Value(value & 0xFFFFFFFF, why, (start,))
+        return Value(None, f"loaded from memory at {address:#x}", (start,))
 
     def _given(self, start: int, what: Place) -> tuple[Value, ...]:
         """What callers give in a place when they call the function at `start`."""
@@ -201,7 +202,7 @@ class Walker:
         if edge.kind != "fall" and body.flows[place].target != edge.target:
             return None
         if what[0] == "s":
-            sp = body.pointers[place]
+            sp = body.frames[place].get(self.code.sp)
             if sp is None:
                 return (Value(None, "given on a stack of unknown depth", (edge.source,)),)
             what = ("s", sp - pushed + what[1])

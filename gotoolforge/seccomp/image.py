@@ -17,7 +17,8 @@ from gotoolforge.seccomp import gotable, numbers
 
 _DT_RELA, _DT_RELASZ, _DT_REL, _DT_RELSZ = 7, 8, 17, 18
 # R_*_RELATIVE: the word becomes base + addend; the file is looked at as if its base were 0.
-_RELATIVE = {"amd64": 8, "arm64": 1027, "386": 8, "arm": 23, "riscv64": 3}
+_RELATIVE = {"amd64": 8, "arm64": 1027, "386": 8, "arm": 23, "riscv64": 3, "ppc64le": 22,
+             "s390x": 12, "loong64": 3}  # fmt: skip
 
 UNNAMED = "code at "
 
@@ -56,6 +57,7 @@ class Image:
         self.go_types = found.types if found else (0, 0)
         self.pcsp: dict[int, int] = {}
         self.falls: set[int] = set()
+        self.thumb = 0
         functions = self._go_functions() if self.table is not None else []
         functions += self._symbols(elf)
         self.set_functions(functions)
@@ -129,6 +131,14 @@ class Image:
         size = size or self.bits // 8
         raw = self.read(address, size)
         return int.from_bytes(raw, "little" if self.ends == "<" else "big") if raw else None
+
+    def constant(self, address: int) -> bool:
+        """Whether a word lies where the program cannot write."""
+        return any(
+            one["p_type"] == "PT_LOAD" and not one["p_flags"] & 2
+            and 0 <= address - one["p_vaddr"] < one["p_filesz"]
+            for one in self.segments
+        )  # fmt: skip
 
     def data_words(self, low: int, high: int) -> list[tuple[int, int]]:
         """(place, value) of every aligned pointer-sized word in the data, low <= value < high."""
@@ -207,7 +217,9 @@ class Image:
             else:
                 name_at, value, length, info, _, section = row
             if info & 15 in (2, 10) and section and not low <= value < high:
-                value &= ~(self.arch == "arm")
+                if self.arch == "arm":
+                    self.thumb += value & 1
+                    value &= ~1
                 stop = self.raw.index(b"\0", strings + name_at)
                 name = self.raw[strings + name_at : stop].decode(errors="replace")
                 if value not in named or length > named[value][1]:

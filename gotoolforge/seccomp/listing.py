@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from gotoolforge import paths
-from gotoolforge.errors import TargetError
 from gotoolforge.seccomp import discover, numbers
 from gotoolforge.seccomp.flow import Value, Walker
 from gotoolforge.seccomp.graph import Graph
@@ -90,23 +89,21 @@ class Forward(Row, frozen=True):
 
 
 def code_for(arch: str) -> Code:
-    """The reader of an architecture's code; raises TargetError, in words, where there is none."""
-    row = numbers.architectures()[arch]
-    if not row.read:
-        what = f"the system calls of a program for {arch} cannot be listed: {row.lack}"
-        raise TargetError(what, hint="`gotoolforge seccomp trace` does without reading code")
+    """The reader of an architecture's code."""
     if arch in ("amd64", "386"):
         from gotoolforge.seccomp.code_x86 import X86
 
         return X86(8 if arch == "amd64" else 4)
-    raise AssertionError(arch)
+    from gotoolforge.seccomp.code_lifted import Lifted
+
+    return Lifted(arch)
 
 
 def list_calls(path: Path) -> Listing:
     """Read a program and list its system calls.
 
-    Raises UnreadableError for what is no readable program, TargetError for an architecture whose
-    code cannot be read.
+    Raises UnreadableError for what is no readable program, TargetError for an architecture that is
+    not in the table.
     """
     image = Image(path)
     code = code_for(image.arch)
@@ -135,7 +132,7 @@ class Reader:
         sites = list(self.sites())
         for start, place in sites:
             insn = self.walker.body(start).insns[place]
-            for value in self.walker.values(start, place, self.code.number):
+            for value in self.walker.values(start, place, self.code.asked(insn)):
                 if value.number is None:
                     unresolved.append(self._unresolved(start, insn.addr, value))
                 else:
@@ -146,6 +143,11 @@ class Reader:
         if self.image.interpreter:
             self.warnings.append(
                 "it loads libraries of the host (it has an interpreter): what they call is not here"
+            )
+        if self.image.thumb:
+            self.warnings.append(
+                f"{self.image.thumb} functions of C are Thumb code, which is not read: compile it "
+                "with -marm, or give a trace"
             )
         if not self.image.is_go:
             self.warnings.append("no Go function table: read as a program of C alone")

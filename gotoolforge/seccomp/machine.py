@@ -1,10 +1,12 @@
 """What the listing asks of an architecture: where code enters the kernel, and what one
-instruction does to one place. The readers (`code_x86`, `code_arm64` ...) are interchangeable.
+instruction does to one place. The readers (`code_x86`, `code_lifted`) are interchangeable.
 
 A place is a register ("r", "rax") or a slot of the stack ("s", n), n bytes from where the stack
-pointer stood when the function was entered; or ("low", ("rax", n)), a register whose lowest byte
-will be replaced by n. An answer says where the value of a place, after an
-instruction, came from.
+pointer stood when the function was entered. Of a register may be asked more than its value:
+("low", ("rax", n)) is the register with its lowest byte replaced by n, ("sum", ("x0", n)) the
+register and n together, ("load", ("x0", n, size)) what lies n bytes from where it points, and
+("const", n) is n itself. An answer says where the value of a place, after an instruction, came
+from.
 """
 
 from collections.abc import Iterator
@@ -32,8 +34,9 @@ class Flow(NamedTuple):
 class Answer(NamedTuple):
     """Where a value came from.
 
-    kind: same (untouched), const (value), place (copied from there), either (untouched, or copied
-    from there), memory (loaded from the address in `value`), unknown (`value` says why).
+    kind: same (untouched), const (value), place (copied from there), either (one of the answers in
+    `value`), memory (`value` is the address it is loaded from, and its size in bytes), unknown
+    (`value` says why).
     """
 
     kind: str
@@ -43,18 +46,16 @@ class Answer(NamedTuple):
 SAME = Answer("same")
 
 
-class Frame(NamedTuple):
-    """Stack pointer and frame pointer at an instruction, from the stack pointer at entry."""
-
-    sp: int | None
-    fp: int | None
+Frame = dict[str, int]
+"""Registers that are known to hold an address of the stack, by its distance from where the stack
+pointer stood when the function was entered: the stack pointer itself, where it is known."""
 
 
 class Code(Protocol):
     """A reader of one architecture's machine code."""
 
-    number: Place
-    """The register that holds the system call's number."""
+    sp: str
+    """The stack pointer."""
     return_slot: int
     """Bytes that a call pushes, so the callee's slots lie this much lower."""
     width: int
@@ -72,16 +73,16 @@ class Code(Protocol):
         """Whether the instruction enters the kernel."""
         ...
 
+    def asked(self, _insn: Insn, /) -> Place:
+        """Where the number of the call is that an instruction makes."""
+        ...
+
     def flow(self, insn: Insn) -> Flow:
         """Where control goes after it."""
         ...
 
-    def moves_sp(self, insn: Insn) -> int | None:
-        """By how many bytes it moves the stack pointer; None: nobody can tell."""
-        ...
-
-    def sets_fp(self, insn: Insn) -> int | None:
-        """If it sets the frame pointer from the stack pointer, the bytes it adds; else None."""
+    def after(self, insn: Insn, frame: Frame) -> Frame:
+        """What is known of the stack after an instruction, given what was known before."""
         ...
 
     def answer(self, insn: Insn, place: Place, frame: Frame) -> Answer:

@@ -1,6 +1,8 @@
 """System calls by name and number, per architecture. Data: `recipes/seccomp/`."""
 
 from functools import cache
+from pathlib import Path
+from typing import Literal
 
 from gotoolforge import paths
 from gotoolforge.errors import TargetError
@@ -10,16 +12,14 @@ from gotoolforge.tables import Row, load_table
 class Architecture(Row, frozen=True):
     """One architecture as the kernel's filter sees it; see `recipes/seccomp/architectures.toml`.
 
-    `lack` says in words why the listing cannot read its machine code, where it cannot.
+    `code` names the rows of `recipes/seccomp/code` (empty: those of its own name).
     """
 
     scmp: str
     audit: int
     machine: tuple[str, int, str]
     sub: tuple[str, ...]
-    read: bool
-    lack: str = ""
-    doubt: str = ""
+    code: str = ""
 
 
 class CallTable(Row, frozen=True):
@@ -71,6 +71,34 @@ def by_machine(machine: str, bits: int, order: str) -> str:
             return goarch
     what = f"{machine} with {bits} bits, {order} endian, is no architecture that gotoolforge knows"
     raise TargetError(what, hint="`gotoolforge targets` lists them")
+
+
+def arch_of(program: Path) -> str:
+    """Go's name of the architecture that a file is for; the host's for what is no ELF file.
+
+    Raises TargetError for an architecture that is not in the table.
+    """
+    try:
+        with program.open("rb") as handle:
+            head = handle.read(20)
+    except OSError:
+        return host_arch()
+    if head[:4] != b"\x7fELF" or len(head) < 20:
+        return host_arch()
+    from elftools.elf.enums import ENUM_E_MACHINE
+
+    order: Literal["little", "big"] = "big" if head[5] == 2 else "little"
+    number = int.from_bytes(head[18:20], order)
+    machine = next((k for k, v in ENUM_E_MACHINE.items() if v == number), str(number))
+    return by_machine(machine, 64 if head[4] == 2 else 32, order)
+
+
+def foreign(goarch: str) -> str:
+    """Why the kernel of this machine cannot run such a program itself; empty if it can."""
+    here = host_arch()
+    if goarch == here or (here, goarch) == ("amd64", "386"):
+        return ""
+    return f"the program is for {goarch}, and this machine is {here}"
 
 
 def host_arch() -> str:

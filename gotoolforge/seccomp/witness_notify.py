@@ -18,9 +18,9 @@ _FAMILIES = {1: "AF_UNIX", 2: "AF_INET", 10: "AF_INET6", 16: "AF_NETLINK", 17: "
              38: "AF_ALG", 40: "AF_VSOCK"}  # fmt: skip
 
 
-def available() -> str:
+def available(arch: str) -> str:
     """Why it cannot serve here; empty if it can."""
-    return kernel.available()
+    return numbers.foreign(arch) or kernel.available()
 
 
 def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: float | None) -> Trace:
@@ -32,7 +32,7 @@ def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: flo
     filtering = [(_RET, 0, 0, ACTIONS["SCMP_ACT_NOTIFY"])]
     code = kernel.supervise(argv, filtering, watcher.decide, seconds=seconds)
     return Trace(
-        witness="notify", arch=numbers.host_arch(), command=argv, own=watcher.images.own,
+        witness="notify", arch=numbers.arch_of(program), command=argv, own=watcher.images.own,
         others=watcher.images.others(), exit_code=code,
     )  # fmt: skip
 
@@ -43,14 +43,14 @@ class _Watcher:
     def __init__(self, program: Path) -> None:
         self.images = Images(program)
         self.symbols = Symbols(program)
-        self.names = numbers.names_of(numbers.host_arch())
+        self.arches = {row.audit: name for name, row in numbers.architectures().items()}
         self.started = False
         self.fresh: set[int] = set()
         self.known: set[int] = set()
 
     def decide(self, call: Call) -> Answer:
         """Let everything go on; before the program's own start nothing counts."""
-        name = self.names.get(call.number, f"syscall_{call.number}")
+        name = numbers.names_of(self.arches[call.audit]).get(call.number, f"syscall_{call.number}")
         # Until execve it is still our own code that runs.
         if not self.started and name not in _EXECS:
             return Answer(None)

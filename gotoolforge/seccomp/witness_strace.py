@@ -18,14 +18,17 @@ _ENDED = re.compile(r"^(\d+) .*\+\+\+ (?:exited with (\d+)|killed by (\w+))")
 _MAKERS = {"clone", "clone3", "fork", "vfork"}
 
 
-def available() -> str:
+def available(arch: str) -> str:
     """Why it cannot serve here; empty if it can."""
+    if why := numbers.foreign(arch):
+        return why
     return "" if run.find_program("strace") else "strace is not installed"
 
 
 def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: float | None) -> Trace:
     """Run a program under strace to its end, or watch a running one for some seconds."""
-    if missing := available():
+    arch = numbers.arch_of(program)
+    if missing := available(arch):
         raise ToolchainError(missing, hint="install strace, or take another witness with --with")
     with store.scratch_dir() as scratch:
         log = scratch / "strace"
@@ -36,13 +39,13 @@ def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: flo
             words = ["timeout", "--foreground", "--signal=INT", str(seconds or 10), *words]
         code = run.attached(Command(argv=(*words, *argv)))
         text = log.read_text(errors="replace") if log.is_file() else ""
-    found = read_log(text, program)
+    found = read_log(text, program, arch)
     found.command = argv or (f"--pid {pid}",)
     found.exit_code = None if pid is not None else code
     return found
 
 
-def read_log(text: str, program: Path) -> Trace:
+def read_log(text: str, program: Path, arch: str) -> Trace:
     """strace's own words to a trace."""
     images, symbols = Images(program), Symbols(program)
     parents = _parents(text)
@@ -72,7 +75,7 @@ def read_log(text: str, program: Path) -> Trace:
             quoted = re.search(r'"((?:[^"\\]|\\.)*)"', rest)
             images.became(process, quoted[1] if quoted else "?")
     return Trace(
-        witness="strace", arch=numbers.host_arch(), command=(), own=images.own,
+        witness="strace", arch=arch, command=(), own=images.own,
         others=images.others(),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from gotoolforge.errors import EXIT_OK, ToolchainError, UsageError
 if TYPE_CHECKING:
     from gotoolforge.seccomp.trace import Trace
 
-WITNESSES = ("notify", "strace")
+WITNESSES = ("notify", "strace", "qemu")
 
 
 def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
@@ -36,6 +36,7 @@ def run(parsed: argparse.Namespace) -> int:
 
     from gotoolforge import store
     from gotoolforge.run import find_program
+    from gotoolforge.seccomp import numbers
 
     words = tuple(parsed.words)
     if bool(words) == (parsed.pid is not None):
@@ -48,7 +49,7 @@ def run(parsed: argparse.Namespace) -> int:
         what = f"there is no {program}"
         raise UsageError(what, hint="is the name (or the process number) right?")
     console = Console()
-    module = choose(parsed.witness, console)
+    module = choose(parsed.witness, numbers.arch_of(program), console)
     trace: Trace = module.trace(words, program.resolve(), pid=parsed.pid, seconds=parsed.seconds)
     text = msgspec.json.format(msgspec.json.encode(trace), indent=2) + b"\n"
     if parsed.output:
@@ -60,17 +61,17 @@ def run(parsed: argparse.Namespace) -> int:
     return 128 - code if code < 0 else code
 
 
-def choose(wanted: str | None, console: Console) -> ModuleType:
-    """The module of a witness; the first that works here if none is named."""
+def choose(wanted: str | None, arch: str, console: Console) -> ModuleType:
+    """The module of a witness for programs of `arch`; if none is named, the first that works."""
     reasons = {}
     for name in [wanted] if wanted else WITNESSES:
         module = import_module(f"gotoolforge.seccomp.witness_{name}")
-        reasons[name] = module.available()
+        reasons[name] = module.available(arch)
         if not reasons[name]:
             return module
         console.detail(f"{name}: {reasons[name]}")
     told = "; ".join(f"{name}: {why}" for name, why in reasons.items())
-    others = [name for name in WITNESSES if name not in reasons and not _missing(name)]
+    others = [name for name in WITNESSES if name not in reasons and not _missing(name, arch)]
     hint = f"what works here: --with {', '.join(others)}" if others else (
         "`gotoolforge seccomp list` needs no witness: it reads the code"
     )  # fmt: skip
@@ -78,8 +79,8 @@ def choose(wanted: str | None, console: Console) -> ModuleType:
     raise ToolchainError(what, hint=hint)
 
 
-def _missing(name: str) -> str:
-    why: str = import_module(f"gotoolforge.seccomp.witness_{name}").available()
+def _missing(name: str, arch: str) -> str:
+    why: str = import_module(f"gotoolforge.seccomp.witness_{name}").available(arch)
     return why
 
 
