@@ -29,7 +29,8 @@ examples:
 exit codes: 0 passed; 1 findings; 2 misuse; 3 unreadable file; 10 no such target; 11 no usable Go;
 12 go list failed; 13 go build failed; 14 no toolchain; 15 download; 16 output; 17 bad recipe;
 18 refused; 19 no emulator; 20 store; 21 not proven; 31 capture failed; 32 no usable snapshot;
-33 no such process; 34 limits not applied; 130 interrupted
+33 no such process; 34 limits not applied; 35 pprof does not tell;
+130 interrupted
 
 environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_LANGUAGES (c or c,c++: what to forge),
 GOTOOLFORGE_CACHE (store), GOTOOLFORGE_GO (go program),

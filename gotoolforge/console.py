@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+    from rich.table import Table
 
 _PLAIN_SECONDS = 60.0
 _lock = threading.Lock()
@@ -118,15 +119,41 @@ def render_table(
     """A table on stdout: drawn on a terminal, tab-separated without headings' rules in a pipe."""
     if sys.stdout.isatty():
         from rich.console import Console as RichConsole
-        from rich.table import Table
 
-        table = Table(*headings, title=title or None, box=None, header_style="bold")
-        for row in rows:
-            table.add_row(*row)
-        RichConsole().print(table)
+        RichConsole().print(_drawn(headings, rows, title))
         return
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     for row in [headings, *rows]:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
+
+
+@contextmanager
+def live_table(headings: tuple[str, ...]) -> Iterator[Callable[..., None]]:
+    """A table on the terminal of stdout that each call with rows and a title draws anew in place.
+
+    A terminal that cannot move its cursor gets the tables one below the other.
+    """
+    if os.environ.get("TERM") == "dumb":
+        yield lambda rows, title="": render_table(headings, rows, title)
+        return
+    from rich.console import Console as RichConsole
+    from rich.live import Live
+
+    with Live(console=RichConsole(), auto_refresh=False) as live:
+
+        def draw(rows: Sequence[tuple[str, ...]], title: str = "") -> None:
+            live.update(_drawn(headings, rows, title), refresh=True)
+
+        yield draw
+
+
+def _drawn(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings, title=Text(title) if title else None, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

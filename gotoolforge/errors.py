@@ -128,6 +128,12 @@ class ApplyError(GotoolforgeError):
     exit_code = 34
 
 
+class PprofError(GotoolforgeError):
+    """A Go program's pprof address does not tell what the runtime says."""
+
+    exit_code = 35
+
+
 class InterruptedRunError(GotoolforgeError):
     """Stopped by a signal; 128 + SIGINT, as shells say it."""
 

@@ -1,5 +1,7 @@
 """The one door to the web: one file from one URL, resumed, tried again where that can help.
 
+Also short questions to one server, over a connection that is kept (`Asker`).
+
 Proxies and certificates are those of the environment, as requests reads it (HTTPS_PROXY,
 REQUESTS_CA_BUNDLE). One bar a file on a terminal, one line elsewhere.
 """
@@ -34,6 +36,54 @@ class WebError(Exception):
     def __init__(self, why: str, *, final: bool = True) -> None:
         super().__init__(why)
         self.final = final
+
+
+class Asker:
+    """Asks one server again and again, over one connection that stays open.
+
+    A server that has run out of descriptors takes no new connection, and still answers on this.
+    """
+
+    def __init__(self, *, seconds: float, most: int) -> None:
+        """Each answer may take `seconds` in all and have `most` bytes."""
+        import requests
+
+        self._session = requests.Session()
+        self._seconds = seconds
+        self._most = most
+
+    def get(self, url: str) -> bytes:
+        """What the URL gives. Raises WebError: no answer, a stall, a redirection, too much."""
+        import requests
+        import urllib3.exceptions
+
+        until = time.monotonic() + self._seconds
+        content = bytearray()
+        try:
+            with self._session.get(
+                url, stream=True, timeout=self._seconds, allow_redirects=False
+            ) as answer:
+                if answer.status_code != 200:
+                    why = f"HTTP {answer.status_code} {answer.reason}"
+                    raise WebError(why)
+                # read1: what has come, so that a server that drips is given up in time.
+                while piece := answer.raw.read1(_PIECE, decode_content=True):
+                    content += piece
+                    if len(content) > self._most:
+                        why = f"it gives more than {self._most} bytes"
+                        raise WebError(why)
+                    if time.monotonic() > until:
+                        why = f"it stalled: not all came within {self._seconds:g} seconds"
+                        raise WebError(why)
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            if "timed out" in str(error):
+                why = f"it stalled: nothing came for {self._seconds:g} seconds"
+            elif isinstance(error, urllib3.exceptions.HTTPError):
+                why = f"it broke off after {len(content)} bytes"
+            else:
+                why, _final = _explain(error)
+            raise WebError(why) from error
+        return bytes(content)
 
 
 def fetch_url(url: str, form: Form, final: Path, console: Console) -> None:

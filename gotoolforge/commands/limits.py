@@ -2,29 +2,31 @@
 
 import argparse
 import sys
-import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gotoolforge.commands import CommandParser, add_command, add_volume
-from gotoolforge.console import Console, render_table
-from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, OutputError, ProcessError, UsageError
+from gotoolforge.console import Console, live_table, render_table
+from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, OutputError, UsageError
 
 if TYPE_CHECKING:
     from gotoolforge.limits.advise import Needs
-    from gotoolforge.limits.forecast import Outlook
-    from gotoolforge.limits.usage import Usage
+    from gotoolforge.limits.pprof import Pprof
+    from gotoolforge.limits.watching import Look
 
 _EPILOG = """\
 examples:
   gotoolforge limits show 1234
-  gotoolforge limits watch 1234 --count 60 > watch.jsonl
+  gotoolforge limits watch 1234 --pprof 127.0.0.1:6060 --record watch.jsonl
+  gotoolforge limits plot watch.jsonl -o watch.html
   gotoolforge limits advise ./app --connections 10000
   gotoolforge limits systemd app.service --connections 10000 -o nofile.conf
 
 exit codes: 0 all is far away; 1 a limit is near, or a unit is wrong; 2 misuse; 3 unreadable file;
-33 no such process
+33 no such process; 35 the pprof address does not tell
 """
+_HEADINGS = ("WHAT", "USED", "LIMIT", "SHARE", "RATE", "TIME LEFT")
 
 
 def add_arguments(parser: CommandParser, _name: str) -> None:
@@ -32,12 +34,16 @@ def add_arguments(parser: CommandParser, _name: str) -> None:
     parser.epilog = _EPILOG
     commands = parser.add_subparsers(dest="step", metavar="STEP", required=True)
     one = add_command(commands, "show", "a process's limits beside its use, once")
-    one.add_argument("pid", type=int, metavar="PID")
+    _add_process(one)
     one.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     one = add_command(commands, "watch", "the same again and again; JSON lines in a pipe")
-    one.add_argument("pid", type=int, metavar="PID")
+    _add_process(one)
     one.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="default: 1")
     one.add_argument("--count", type=int, metavar="N", help="looks; default: until it ends")
+    one.add_argument("--record", metavar="FILE", help="write JSON lines there too, for plot")
+    one = add_command(commands, "plot", "a recorded watch as an HTML page")
+    one.add_argument("record", metavar="RECORD", help="JSON lines of watch")
+    one.add_argument("-o", dest="output", required=True, metavar="FILE.html")
     one = add_command(commands, "systemd", "a unit's real limits, and a drop-in for a load")
     one.add_argument("unit", metavar="UNIT", help="a name, or the path of its file")
     _add_load(one, required=False)
@@ -50,6 +56,13 @@ def add_arguments(parser: CommandParser, _name: str) -> None:
         add_volume(sub)
 
 
+def _add_process(one: argparse.ArgumentParser) -> None:
+    one.add_argument("pid", type=int, metavar="PID")
+    one.add_argument(
+        "--pprof", metavar="URL", help="also what its Go runtime says: where net/http/pprof listens"
+    )
+
+
 def _add_load(one: argparse.ArgumentParser, *, required: bool) -> None:
     one.add_argument("--connections", type=int, required=required, metavar="N", help="at once")
     one.add_argument(
@@ -59,7 +72,13 @@ def _add_load(one: argparse.ArgumentParser, *, required: bool) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Dispatch to the question."""
-    steps = {"show": _show, "watch": _watch, "systemd": _systemd, "advise": _advise}
+    steps = {
+        "show": _show,
+        "watch": _watch,
+        "plot": _plot,
+        "systemd": _systemd,
+        "advise": _advise,
+    }
     return steps[parsed.step](parsed)
 
 
@@ -67,64 +86,117 @@ def _show(parsed: argparse.Namespace) -> int:
     import msgspec
 
     from gotoolforge import report
-    from gotoolforge.limits.forecast import Forecast
-    from gotoolforge.limits.usage import read_usage
+    from gotoolforge.limits.watching import looks
 
-    usage = read_usage(parsed.pid)
-    outlooks = Forecast().add(usage)
+    console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
+    (look,) = looks(parsed.pid, pprof=_pprof(parsed, console), count=1)
     if parsed.json:
-        report.print_json(msgspec.to_builtins(usage))
+        report.print_json(msgspec.to_builtins(look))
     else:
-        _print_table(usage, outlooks)
-    return EXIT_FINDINGS if any(one.near for one in outlooks) else EXIT_OK
+        render_table(_HEADINGS, _rows(look), _title(look))
+    return EXIT_FINDINGS if look.near else EXIT_OK
 
 
-def _print_table(usage: "Usage", outlooks: "tuple[Outlook, ...]") -> None:
-    rows = []
-    for gauge, outlook in zip(usage.gauges, outlooks, strict=True):
+def _pprof(parsed: argparse.Namespace, console: Console) -> "Pprof | None":
+    if not parsed.pprof:
+        return None
+    from gotoolforge.limits.pprof import Pprof
+
+    pprof = Pprof(parsed.pprof)
+    words = pprof.command_line()
+    with suppress(OSError):
+        own = Path(f"/proc/{parsed.pid}/cmdline").read_bytes().decode(errors="replace")
+        if tuple(own.rstrip("\0").split("\0")) != words:
+            console.warn(f"{pprof.base} is of another program: {' '.join(words)[:80]}")
+    return pprof
+
+
+def _rows(look: "Look") -> list[tuple[str, ...]]:
+    from gotoolforge.limits.plot import amount_words
+
+    rows: list[tuple[str, ...]] = []
+    for gauge, outlook in zip(look.gauges, look.outlook, strict=True):
         left = "-" if outlook.seconds_left is None else f"{outlook.seconds_left:.0f} s"
         share = "-" if gauge.share is None else f"{gauge.share:.1%}"
-        used = "unknown" if gauge.used is None else str(gauge.used)
-        limit = "none" if gauge.limit is None else str(gauge.limit)
-        rows.append((gauge.name, used, limit, share, f"{outlook.rate:+.1f}/s", left))
-    title = f"{usage.name} ({usage.pid}), {usage.children} children"
-    render_table(("WHAT", "USED", "LIMIT", "SHARE", "RATE", "TIME LEFT"), rows, title)
+        used = "unknown" if gauge.used is None else amount_words(gauge.name, gauge.used)
+        limit = "none" if gauge.limit is None else amount_words(gauge.name, gauge.limit)
+        rate = f"{'-' if outlook.rate < 0 else '+'}{amount_words(gauge.name, abs(outlook.rate))}/s"
+        rows.append((gauge.name, used, limit, share, rate, left))
+    return rows
+
+
+def _title(look: "Look") -> str:
+    unseen = f"; {look.unseen}" if look.unseen else ""
+    return f"{look.name} ({look.pid}), {look.children} children{unseen}"
 
 
 def _watch(parsed: argparse.Namespace) -> int:
-    import msgspec
-
-    from gotoolforge.limits.forecast import Forecast
-    from gotoolforge.limits.usage import read_usage
+    from gotoolforge.limits.watching import looks
 
     if parsed.every <= 0 or (parsed.count is not None and parsed.count < 1):
         what = "--every and --count want numbers above zero"
         raise UsageError(what)
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
-    forecast, seen, warned, near = Forecast(), 0, set(), False
-    while parsed.count is None or seen < parsed.count:
-        if seen:
-            time.sleep(parsed.every)
+    warned: set[str] = set()
+    near, shown = False, 0
+    with ExitStack() as stack:
+        seen = looks(parsed.pid, pprof=_pprof(parsed, console), every=parsed.every,
+                     count=parsed.count)  # fmt: skip
+        live = sys.stdout.isatty()
+        draw = stack.enter_context(live_table(_HEADINGS)) if live else None
         try:
-            usage = read_usage(parsed.pid)
-        except ProcessError:
-            if not seen:
-                raise
-            console.say(f"process {parsed.pid} has ended")
-            break
-        seen += 1
-        outlooks = forecast.add(usage)
-        if sys.stdout.isatty():
-            _print_table(usage, outlooks)
-        else:
-            line = {"version": 1, **msgspec.to_builtins(usage), "outlook": outlooks}
-            print(msgspec.json.encode(line).decode(), flush=True)
-        for one in outlooks:
-            if one.near and one.name not in warned:
-                warned.add(one.name)
-                console.warn(f"{one.name}: {one.used} of {one.limit}, {one.rate:+.1f} a second")
-        near = near or any(one.near for one in outlooks)
+            record = stack.enter_context(Path(parsed.record).open("w")) if parsed.record else None
+        except OSError as error:
+            what = f"cannot write {parsed.record}: {error.strerror}"
+            raise OutputError(what, hint="name another file with --record") from error
+        # Ctrl-C is how a watch without a count is ended.
+        with suppress(KeyboardInterrupt):
+            for look in seen:
+                if draw:
+                    draw(_rows(look), _title(look))
+                else:
+                    print(look.to_line(), flush=True)
+                if record:
+                    print(look.to_line(), file=record, flush=True)
+                near, shown = near or look.near, shown + 1
+                if not draw:
+                    _warn(look, warned, console)
+            if shown != parsed.count:
+                console.say(f"process {parsed.pid} has ended")
     return EXIT_FINDINGS if near else EXIT_OK
+
+
+def _warn(look: "Look", warned: set[str], console: Console) -> None:
+    """Once a gauge, and once for a Go runtime that has stopped answering."""
+    for one in look.outlook:
+        if one.near and one.name not in warned:
+            warned.add(one.name)
+            console.warn(f"{one.name}: {one.used} of {one.limit}, {one.rate:+.1f} a second")
+    if look.unseen and "pprof" not in warned:
+        warned.add("pprof")
+        console.warn(look.unseen)
+
+
+def _plot(parsed: argparse.Namespace) -> int:
+    from gotoolforge.limits.plot import render_page
+    from gotoolforge.limits.watching import load_record
+
+    looks, cut = load_record(Path(parsed.record))
+    if cut:
+        Console(quiet=parsed.quiet).warn(f"{parsed.record}: its last line is cut off; left out")
+    _write(parsed.output, render_page(looks))
+    print(parsed.output)
+    return EXIT_OK
+
+
+def _write(output: str, text: str) -> None:
+    from gotoolforge import store
+
+    try:
+        store.write_atomically(Path(output), text.encode())
+    except OSError as error:
+        what = f"cannot write {output}: {error.strerror}"
+        raise OutputError(what, hint="name another file with -o") from error
 
 
 def _needs(parsed: argparse.Namespace, *, cgo: bool) -> "Needs":
@@ -160,7 +232,7 @@ def _advise(parsed: argparse.Namespace) -> int:
 
 
 def _systemd(parsed: argparse.Namespace) -> int:
-    from gotoolforge import report, store
+    from gotoolforge import report
     from gotoolforge.limits.advise import drop_in
     from gotoolforge.limits.unit import check_unit, find_unit, read_unit
 
@@ -175,11 +247,7 @@ def _systemd(parsed: argparse.Namespace) -> int:
     if parsed.connections is not None:
         text = drop_in(_needs(parsed, cgo=False))
         if parsed.output:
-            try:
-                store.write_atomically(Path(parsed.output), text.encode())
-            except OSError as error:
-                what = f"cannot write {parsed.output}: {error.strerror}"
-                raise OutputError(what, hint="name another file with -o") from error
+            _write(parsed.output, text)
             text = f"{parsed.output}\n"
         print(text, end="")
     return EXIT_FINDINGS if findings else EXIT_OK

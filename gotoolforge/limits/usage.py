@@ -10,8 +10,10 @@ import psutil
 
 from gotoolforge.errors import ProcessError
 from gotoolforge.limits.names import load_rlimits, number
+from gotoolforge.limits.pprof import Runtime
 
 _PROC = Path("/proc")
+_V1_UNLIMITED = (1 << 63) - (1 << 16)
 T = TypeVar("T")
 
 
@@ -33,7 +35,11 @@ class Gauge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """A process at one moment. `at` is in seconds since 1970; `children` counts all below it."""
+    """A process at one moment. `at` is in seconds since 1970; `children` counts all below it.
+
+    `runtime` is what its Go runtime says, None if that was not asked or, with `unseen` the reason,
+    not answered.
+    """
 
     pid: int
     name: str
@@ -41,6 +47,15 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     gauges: tuple[Gauge, ...]
     children: int
     resident: int
+    runtime: Runtime | None = None
+    unseen: str | None = None
+
+    def told(self, runtime: Runtime) -> "Usage":
+        """The same with what the Go runtime says. It has no limits of the kernel's."""
+        own = {"goroutines": runtime.goroutines, "Go heap": runtime.heap}
+        own["Go stacks"] = runtime.stacks
+        gauges = tuple(Gauge(name=name, used=used, limit=None) for name, used in own.items())
+        return msgspec.structs.replace(self, runtime=runtime, gauges=(*self.gauges, *gauges))
 
 
 def parse_limits(text: str) -> dict[str, tuple[int | None, int | None]]:
@@ -60,11 +75,13 @@ def read_usage(pid: int, proc: Path = _PROC) -> Usage:
         process = psutil.Process(pid)
         limits = parse_limits((proc / str(pid) / "limits").read_text())
         memory = process.memory_info()
-        threads_max = _smallest(limits["nproc"][0], _pids_max(pid, proc))
+        threads_max = _smallest(limits["nproc"][0], _group_limit(pid, proc, "pids", "pids.max"))
+        memory_max = _group_limit(pid, proc, "memory", "memory.limit_in_bytes")
         gauges = (
             _gauge("descriptors", _seen(process.num_fds), limits["nofile"]),
             _gauge("threads", process.num_threads(), (threads_max, None)),
             _gauge("address space", memory.vms, limits["as"]),
+            _gauge("resident memory", memory.rss, (memory_max, None)),
             _gauge(
                 "mappings",
                 _seen(lambda: (proc / str(pid) / "maps").read_bytes().count(b"\n")),
@@ -105,15 +122,26 @@ def _sysctl(proc: Path, name: str) -> int | None:
         return None
 
 
-def _pids_max(pid: int, proc: Path) -> int | None:
-    """The pids limit of the process's own cgroup, v1 or v2; None for none."""
+def _group_limit(pid: int, proc: Path, controller: str, v1_file: str) -> int | None:
+    """The least limit of the process's cgroup and those above it, v1 or v2; None for none."""
     root = Path("/sys/fs/cgroup")
     for line in (proc / str(pid) / "cgroup").read_text().splitlines():
         _number, names, path = line.split(":", 2)
-        file = (root / "pids" if names else root) / path.lstrip("/") / "pids.max"
-        if names in {"", "pids"} and file.is_file():
-            return number(file.read_text().strip())
+        if controller not in names.split(",") and names:
+            continue
+        top = root / controller if names else root
+        group = top / path.lstrip("/")
+        file = v1_file if names else f"{controller}.max"
+        places = [group, *(one for one in group.parents if one.is_relative_to(top))]
+        seen = [one / file for one in places if (one / file).is_file()]
+        if seen:
+            return _smallest(*(_unbounded(number(one.read_text().strip())) for one in seen))
     return None
+
+
+def _unbounded(value: int | None) -> int | None:
+    # v1 says "no limit" of memory as the greatest multiple of a page.
+    return None if value is None or value >= _V1_UNLIMITED else value
 
 
 def _smallest(*amounts: int | None) -> int | None:
