@@ -6,7 +6,11 @@
 
 import argparse
 import os
-from typing import Any
+
+# `typing` is a tenth of `--help`; type checkers take a name like this for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -27,7 +31,7 @@ class CommandParser(argparse.ArgumentParser):
     names in a list.
     """
 
-    def __init__(self, *, made: bool = True, **words: Any) -> None:
+    def __init__(self, *, made: bool = True, **words: "Any") -> None:
         if made:
             super().__init__(**words)
 
