@@ -218,7 +218,8 @@ class Lifted:
                 target = (here + 4 & ~0xFFFFFFF) | number if one.region else here + number
                 yield address + at, target & limit, one.kind
         for pair in self.row.pair:
-            for at, target in self._pairs(code, address, pair):
+            # Go's assembler and linker write the two words of a pair one behind the other.
+            for at, target in self._pairs(code, address, pair, pair.within if short else 1):
                 yield at, target & limit, "take"
 
         if self.row.literals:
@@ -226,13 +227,15 @@ class Lifted:
             for place, (word,) in enumerate(struct.iter_unpack(form, code[: len(code) & ~3])):
                 yield address + 4 * place, word, "take"
 
-    def _pairs(self, code: bytes, address: int, pair: Pair) -> Iterator[tuple[int, int]]:
+    def _pairs(
+        self, code: bytes, address: int, pair: Pair, within: int
+    ) -> Iterator[tuple[int, int]]:
         step, order = self.row.align, self.order
         for at, word in words(code, pair, step, order):
             register = _bits(word, pair.register)
             here = {"pc": address + at, "page": address + at & ~0xFFF, "zero": 0}[pair.to]
             high = here + pair.number(word)
-            for later in range(at + 4, min(at + 4 + 4 * pair.within, len(code) - 3), step):
+            for later in range(at + 4, min(at + 4 + 4 * within, len(code) - 3), step):
                 second = int.from_bytes(code[later : later + 4], order)
                 if second & pair.mask == pair.match and _bits(second, pair.register) == register:
                     break

@@ -11,6 +11,7 @@ from gotoolforge.seccomp.trace import load_trace
 from ..conftest import Run
 from .conftest import Build, command
 
+BITS_32 = {"386", "arm", "mips", "mipsle"}
 pytestmark = [pytest.mark.emulation, pytest.mark.go]
 
 
@@ -22,7 +23,11 @@ def hold(program: Path, words: list[str], tool: Run, tmp_path: Path) -> None:
     assert (trace.witness, trace.arch) == ("qemu", listing.arch)
     assert len(trace.names) >= 12  # far below what each makes; an empty trace has none
     assert compare(listing, (trace,)).missed == ()
-    assert listing.open_ends == ()
+    # Of 32 bits, some number in the data may equal an address by chance, and then counts as one.
+    chance = [one for one in listing.open_ends if "pointer" in one.reason]
+    assert listing.open_ends == () or (
+        listing.arch in BITS_32 and len(chance) == len(listing.open_ends)
+    )
     assert set(listing.reachable) <= set(listing.in_file)
 
 
