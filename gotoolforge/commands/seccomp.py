@@ -16,6 +16,7 @@ VERBS = {
     "audit": ("judging", "find holes in a profile, by asking its own filter"),
     "diff": ("judging", "say what differs between two programs, profiles or traces"),
     "embed": ("judging", "write a Go file that installs a profile's filter before main"),
+    "map": ("mapping", "say which packages of Go's standard library bring which system calls"),
     "why": ("reading", "show the path of calls that leads to a system call"),
 }
 
