@@ -11,6 +11,7 @@ VERBS = {
     "list": ("reading", "list the system calls that a program can make, by reading its code"),
     "trace": ("tracing", "run a program (or watch one) and record the system calls it makes"),
     "profile": ("profiling", "make the OCI profile that allows a program's calls and no others"),
+    "watch": ("watching", "tell what a running program calls outside its profile"),
     "check": ("profiling", "say what a profile, or an engine's default, would stop in a program"),
     "run": ("profiling", "run a program under a profile, and report what was refused"),
     "audit": ("judging", "find holes in a profile, by asking its own filter"),

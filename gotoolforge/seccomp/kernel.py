@@ -87,6 +87,28 @@ def supervise(
         raise
 
 
+def start_waiting(argv: tuple[str, ...]) -> tuple[int, int]:
+    """A process that becomes a program when a byte is written to it: its id, and where to.
+
+    Until then it makes a call every few milliseconds, so that a witness can see it.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(writing)
+            while not select.select([reading], [], [], 0.02)[0]:
+                pass
+            if os.read(reading, 1):
+                os.execvp(argv[0], list(argv))  # noqa: S606
+        except OSError as error:
+            os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
+        finally:
+            os._exit(_CANNOT_EXEC)
+    os.close(reading)
+    return child, writing
+
+
 def start_logged(argv: tuple[str, ...], program: Program) -> int:
     """Run a program under a filter that asks nobody; its process id."""
     child = os.fork()

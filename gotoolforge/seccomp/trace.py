@@ -79,6 +79,30 @@ def load_trace(path: Path) -> Trace:
     return trace
 
 
+def joined(traces: tuple[Trace, ...], command: tuple[str, ...]) -> Trace:
+    """Several runs as one; the exit code is the first that is not 0."""
+    own, others = Witnessed(program=traces[0].own.program), dict[str, Witnessed]()
+    for trace in traces:
+        _add(own, trace.own)
+        for one in trace.others:
+            _add(others.setdefault(one.program, Witnessed(program=one.program)), one)
+    first = traces[0]
+    return Trace(
+        witness=first.witness, arch=first.arch, command=command, own=own,
+        others=tuple(others.values()), lossless=all(one.lossless for one in traces),
+        exit_code=next((one.exit_code for one in traces if one.exit_code), 0),
+        notes=tuple(dict.fromkeys(note for one in traces for note in one.notes)),
+    )  # fmt: skip
+
+
+def _add(whole: Witnessed, part: Witnessed) -> None:
+    for name, seen in part.calls.items():
+        one = whole.saw(name, count=seen.count)
+        one.stack = one.stack or seen.stack
+        for word, times in seen.arguments.items():
+            one.arguments[word] = one.arguments.get(word, 0) + times
+
+
 class Images:
     """Which program file each process runs, as children are made and become other programs."""
 

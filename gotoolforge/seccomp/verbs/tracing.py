@@ -13,17 +13,23 @@ from gotoolforge.errors import EXIT_OK, ToolchainError, UsageError
 if TYPE_CHECKING:
     from gotoolforge.seccomp.trace import Trace
 
-WITNESSES = ("notify", "strace", "qemu")
+WITNESSES = ("notify", "strace", "ebpf", "log", "qemu")
 
 
 def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
     """A witness, and a program with its arguments or the number of a process."""
-    parser.usage = "gotoolforge seccomp trace [options] -- PROGRAM [ARGUMENT ...]  |  --pid N"
+    parser.usage = (
+        "gotoolforge seccomp trace [options] -- PROGRAM [ARGUMENT ...]  |  --pid N  |  "
+        "--test PACKAGE [-- TEST FLAG ...]"
+    )
     parser.add_argument(
         "--with", dest="witness", choices=WITNESSES, metavar="WITNESS",
         help=f"one of {', '.join(WITNESSES)} (default: the first that works here)",
     )  # fmt: skip
     parser.add_argument("--pid", type=int, metavar="N", help="watch a running process instead")
+    parser.add_argument(
+        "--test", metavar="PACKAGE", help="build and run the tests of Go packages (./...) instead"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long (--pid: 10)")
     parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: stdout)")
     parser.add_argument("words", nargs="*", metavar="-- PROGRAM ARGUMENT")
@@ -35,6 +41,20 @@ def run(parsed: argparse.Namespace) -> int:
     import msgspec
 
     from gotoolforge import store
+
+    console = Console()
+    trace = _of_tests(parsed, console) if parsed.test else _of_program(parsed, console)
+    text = msgspec.json.format(msgspec.json.encode(trace), indent=2) + b"\n"
+    if parsed.output:
+        store.write_atomically(Path(parsed.output), text)
+    else:
+        sys.stdout.buffer.write(text)
+    _tell(trace, console)
+    code = trace.exit_code or EXIT_OK
+    return 128 - code if code < 0 else code
+
+
+def _of_program(parsed: argparse.Namespace, console: Console) -> "Trace":
     from gotoolforge.run import find_program
     from gotoolforge.seccomp import numbers
 
@@ -48,17 +68,33 @@ def run(parsed: argparse.Namespace) -> int:
     if not program.exists():
         what = f"there is no {program}"
         raise UsageError(what, hint="is the name (or the process number) right?")
-    console = Console()
     module = choose(parsed.witness, numbers.arch_of(program), console)
     trace: Trace = module.trace(words, program.resolve(), pid=parsed.pid, seconds=parsed.seconds)
-    text = msgspec.json.format(msgspec.json.encode(trace), indent=2) + b"\n"
-    if parsed.output:
-        store.write_atomically(Path(parsed.output), text)
-    else:
-        sys.stdout.buffer.write(text)
-    _tell(trace, console)
-    code = trace.exit_code or EXIT_OK
-    return 128 - code if code < 0 else code
+    return trace
+
+
+def _of_tests(parsed: argparse.Namespace, console: Console) -> "Trace":
+    """The tests of each package, run where `go test` runs them, as one trace."""
+    import contextlib
+
+    from gotoolforge import store
+    from gotoolforge.gosdk import find_go
+    from gotoolforge.seccomp import gotest, numbers
+    from gotoolforge.seccomp.trace import joined
+
+    if parsed.pid is not None:
+        what = "--test starts programs of its own, --pid watches one that runs"
+        raise UsageError(what, hint="leave out one of the two")
+    module = choose(parsed.witness, numbers.host_arch(), console)
+    sdk = find_go(Path.cwd(), console)
+    traces = []
+    with store.scratch_dir() as scratch:
+        for one in gotest.build_tests(sdk, parsed.test, Path.cwd(), scratch):
+            console.say(f"testing {one.package} ...")
+            with contextlib.chdir(one.folder):
+                argv = (str(one.binary), *parsed.words)
+                traces.append(module.trace(argv, one.binary, pid=None, seconds=parsed.seconds))
+    return joined(tuple(traces), ("go", "test", parsed.test, *parsed.words))
 
 
 def choose(wanted: str | None, arch: str, console: Console) -> ModuleType:

@@ -1,0 +1,98 @@
+"""Every witness sees a real program, and none sees what the listing does not hold."""
+
+import json
+import os
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from gotoolforge.seccomp.compare import compare
+from gotoolforge.seccomp.listing import list_calls
+from gotoolforge.seccomp.trace import Trace, load_trace
+
+from ..conftest import Run
+from .conftest import Build
+
+pytestmark = [pytest.mark.seccomp, pytest.mark.go]
+
+
+def able(witness: str) -> None:
+    """Skip, saying what is missing, where the kernel does not allow a witness."""
+    why = import_module(f"gotoolforge.seccomp.witness_{witness}").available("amd64")
+    if why:
+        pytest.skip(f"{witness}: {why}")
+
+
+def traced(witness: str, built: Build, name: str, tool: Run, out: Path) -> Trace:
+    able(witness)
+    done = tool("seccomp", "trace", "--with", witness, "-o", str(out), "--", str(built(name)))
+    assert done.returncode == 0, done.stderr
+    return load_trace(out)
+
+
+@pytest.mark.parametrize("witness", ["notify", "strace", "ebpf"])
+def test_a_witness_follows_children_and_names_first_stacks(
+    witness: str, built: Build, tool: Run, tmp_path: Path
+) -> None:
+    trace = traced(witness, built, "children", tool, tmp_path / "t.json")
+    assert trace.lossless, trace.notes
+    assert {"mmap", "futex", "clone", "execve", "pipe2", "exit_group"} <= trace.names
+    assert {Path(one.program).name for one in trace.others} == {"echo", "cat", "sleep"}
+    assert "brk" not in trace.names
+    assert trace.own.calls["futex"].stack[0] == "runtime.futex"
+    assert compare(list_calls(built("children")), (trace,)).missed == ()
+
+
+def test_ebpf_and_notify_see_the_whole_stack(built: Build, tool: Run, tmp_path: Path) -> None:
+    for witness in ("notify", "ebpf"):
+        trace = traced(witness, built, "children", tool, tmp_path / f"{witness}.json")
+        assert "runtime.newosproc" in trace.own.calls["clone"].stack
+
+
+def test_the_kernels_log_says_that_it_loses(built: Build, tool: Run, tmp_path: Path) -> None:
+    trace = traced("log", built, "hello", tool, tmp_path / "t.json")
+    assert not trace.lossless
+    assert "limits the rate" in trace.notes[0]
+    assert compare(list_calls(built("hello")), (trace,)).missed == ()
+
+
+def test_the_tests_of_packages_are_traced_as_one(tool: Run, tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.com/t\n\ngo 1.24\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a_test.go").write_text(
+        'package t\n\nimport (\n\t"net"\n\t"testing"\n)\n\nfunc TestListen(t *testing.T) {\n'
+        '\tl, err := net.Listen("tcp", "127.0.0.1:0")\n\tif err != nil {\n\t\tt.Fatal(err)\n\t}\n'
+        "\tl.Close()\n}\n"
+    )
+    (tmp_path / "sub" / "b_test.go").write_text(
+        'package sub\n\nimport (\n\t"os"\n\t"testing"\n)\n\nfunc TestMkdir(t *testing.T) {\n'
+        '\tif err := os.Mkdir(t.TempDir()+"/x", 0o755); err != nil {\n\t\tt.Fatal(err)\n\t}\n}\n'
+    )
+    out = tmp_path / "t.json"
+    words = ("seccomp", "trace", "--with", "notify", "-o", str(out))
+    done = tool(*words, "--test", "./...", "--", "-test.v", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "--- PASS: TestListen" in done.stdout
+    assert {"listen", "mkdirat"} <= load_trace(out).names
+    (tmp_path / "sub" / "b_test.go").rename(tmp_path / "sub" / "b.go")
+    none = tool(*words, "--test", "./sub", cwd=tmp_path)
+    assert none.returncode == 2
+    assert "has no tests" in none.stderr
+
+
+def test_without_any_witness_reading_is_offered(built: Build, tool: Run, tmp_path: Path) -> None:
+    go = shutil.which("go")
+    assert go
+    bare = {"PATH": os.fspath(Path(go).parent)}
+    for witness, words in (("strace", "not installed"), ("ebpf", "bpftrace is not installed")):
+        done = tool("seccomp", "trace", "--with", witness, "--", str(built("hello")), **bare)
+        assert done.returncode == 14
+        assert words in done.stderr
+        assert "--with notify" in done.stderr or "seccomp list" in done.stderr
+        assert done.stdout == ""
+    out = tmp_path / "t.json"
+    done = tool("seccomp", "trace", "-o", str(out), "--", str(built("hello")), **bare)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(out.read_text())["witness"] == "notify"
