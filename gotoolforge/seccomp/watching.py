@@ -144,5 +144,5 @@ def tightened(profile: Profile, names: set[str]) -> Profile:
 
 def difference(before: Profile, after: Profile, label: str) -> str:
     """Two profiles as a unified diff of their JSON, one name a line."""
-    texts = [profile_json(one).decode().splitlines(keepends=True) for one in (before, after)]
-    return "".join(difflib.unified_diff(*texts, fromfile=label, tofile=f"{label} (proposed)"))
+    old, new = (profile_json(one).decode().splitlines(keepends=True) for one in (before, after))
+    return "".join(difflib.unified_diff(old, new, fromfile=label, tofile=f"{label} (proposed)"))

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
     parser.add_argument("--threshold", type=int, default=1, metavar="N",
                         help="report a call from its Nth time on (default 1)")  # fmt: skip
     parser.add_argument("--quiet", type=float, default=30, metavar="S",
-                        help="end when nothing new was outside for so long (default 30)")  # fmt: skip
+                        help="end when nothing new was outside for so long (30)")  # fmt: skip
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long in any case")
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     parser.epilog = (
