@@ -4,6 +4,7 @@ Sections are looked at only for names that no program header carries. Nothing is
 Structures: the System V gABI, and the GNU version extensions of the LSB.
 """
 
+import functools
 import os
 import stat
 import struct
@@ -162,7 +163,7 @@ class _Reader:
     ) -> ElfFacts:
         header, dynamic = self.elf.header, self.dynamic
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
-        names = self._section_names()
+        names = self._section_names
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(
             type=str(header["e_type"]).removeprefix("ET_"),
@@ -198,7 +199,7 @@ class _Reader:
         )
 
     def build_paths(self) -> tuple[BuildPath, ...]:
-        return find_build_paths(self.data, self._section_names(), bits=self.bits, ends=self.ends)
+        return find_build_paths(self.data, self._section_names, bits=self.bits, ends=self.ends)
 
     def _mips_float(self) -> int | None:
         """The field fp_abi of Elf_Internal_ABIFlags_v0 (the MIPS psABI supplement), or None."""
@@ -247,6 +248,7 @@ class _Reader:
     def _first_string(self, tag: int) -> str | None:
         return self.tables.string(self.dynamic[tag][0]) if self.dynamic.get(tag) else None
 
+    @functools.cached_property
     def _section_names(self) -> dict[str, Any]:
         if not self.elf.header["e_shoff"] or not self.elf.header["e_shnum"]:
             return {}
@@ -262,7 +264,12 @@ class _Reader:
         return tuple(name for name in wanted if b"\0%b\0" % name.encode() in seen)
 
     def _having(self, strings: tuple[str, ...]) -> tuple[str, ...]:
-        seen = self.data.having((text.encode() for text in strings), 0, self.data.size)
+        # What is loaded; debug information, half of many a file, speaks of strings of others too.
+        seen: set[bytes] = set()
+        for one in self.segments:
+            if one["p_type"] == "PT_LOAD":
+                begin, left = one["p_offset"], {text.encode() for text in strings} - seen
+                seen |= self.data.having(left, begin, begin + one["p_filesz"])
         return tuple(text for text in strings if text.encode() in seen)
 
     def _entry_code(self) -> str:
