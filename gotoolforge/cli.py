@@ -3,6 +3,7 @@
 Imports nothing heavy at the top, so that `--help` is instant: each command imports what it runs.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from types import ModuleType
 
 from gotoolforge import __version__
 from gotoolforge.commands import CommandParser, HelpFormatter, add_command
-from gotoolforge.errors import EXIT_OK, GotoolforgeError, InterruptedRunError
+from gotoolforge.errors import EXIT_OK, GotoolforgeError, InterruptedRunError, OutputError
 
 DESCRIPTION = """\
 Builds Go programs, cgo ones too, into binaries that need nothing of the host's libc, and
@@ -93,7 +94,9 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if words is None else words)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
     except GotoolforgeError as error:
         _stop_children(error)
         _print_error(error)
@@ -106,8 +109,21 @@ def main(words: Sequence[str] | None = None) -> int:
         return stopped.exit_code
     except BrokenPipeError:
         # The reader of stdout went away (`| head`): that is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         return EXIT_OK
+    except OSError as error:
+        # A stream has no file name; whatever has one was to be said where it was opened.
+        if error.filename is not None or error.errno not in {errno.ENOSPC, errno.EIO}:
+            raise
+        _forget_stdout()
+        what = f"cannot write the output: {error.strerror}"
+        unwritten = OutputError(what, hint="free some space, or send it elsewhere")
+        _print_error(unwritten)
+        return unwritten.exit_code
+
+
+def _forget_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,27 @@ def test_an_unknown_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> Non
         cli.main(["nosuch"])
     assert ended.value.code == errors.UsageError.exit_code
     assert "nosuch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["targets"], 0), (["--version"], 0), (["no-such"], 2), (["verify", "/nowhere"], 3)],
+)
+def test_the_program_ends_with_the_commands_code(words: list[str], code: int) -> None:
+    argv = [sys.executable, "-m", "gotoolforge", *words]
+    assert subprocess.run(argv, capture_output=True).returncode == code
+
+
+def test_output_that_cannot_be_written_is_said() -> None:
+    argv = [sys.executable, "-m", "gotoolforge", "targets"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == errors.OutputError.exit_code
+    assert done.stderr.startswith("error: cannot write the output: No space left on device\n")
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    script = f"{sys.executable} -m gotoolforge targets --json | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["{", "0"]
+    assert not done.stderr
