@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -96,3 +98,31 @@ def test_without_any_witness_reading_is_offered(built: Build, tool: Run, tmp_pat
     done = tool("seccomp", "trace", "-o", str(out), "--", str(built("hello")), **bare)
     assert done.returncode == 0, done.stderr
     assert json.loads(out.read_text())["witness"] == "notify"
+
+
+def test_watch_tells_what_is_outside_and_proposes_it(
+    built: Build, tool: Run, tmp_path: Path
+) -> None:
+    able("ebpf")
+    profile = tmp_path / "p.json"
+    assert tool("seccomp", "profile", str(built("hello")), "-o", str(profile)).returncode == 0
+    # It opens a socket every now and then, which `hello` never does.
+    code = "import socket, time\nwhile True: socket.socket().close(); time.sleep(0.1)"
+    child = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        words = ("seccomp", "watch", "--pid", str(child.pid), "--profile", str(profile))
+        done = tool(*words, "--seconds", "4")
+        one = tool(*words, "--seconds", "2", "--threshold", "1000000", "--json")
+    finally:
+        child.kill()
+        child.wait()
+    assert done.returncode == 1, done.stderr
+    assert "outside the profile: socket" in done.stderr
+    assert '+        "socket"' in done.stdout
+    assert "for the next start" in done.stderr
+    value = json.loads(one.stdout)
+    assert (one.returncode, value["outside"], value["wider"]) == (0, [], False)
+    assert value["seen"]
+    gone = tool("seccomp", "watch", "--pid", str(child.pid), "--profile", str(profile))
+    assert gone.returncode == 2
+    assert f"there is no process {child.pid}" in gone.stderr
