@@ -160,19 +160,23 @@ def _take(child: int, number: int) -> int:
 
 
 def _serve(child: int, listener: int, decide: Decide, seconds: float | None) -> int:
-    """Answer until every process under the filter is gone."""
+    """Answer until every process under the filter is gone; after `seconds` all are killed."""
     limit = time.monotonic() + seconds if seconds else None
+    threads = {child}
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     code: int | None = None
     while True:
         if limit and time.monotonic() > limit:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            limit = None
+            # Again and again: those that are left may have made others meanwhile.
+            for one in threads:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+            threads.clear()
         events = poll.poll(50)
         if events and events[0][1] & select.POLLIN:
-            _answer(listener, decide)
+            threads.add(_answer(listener, decide))
+            threads.discard(0)
         elif events:
             break
         if code is None:
@@ -182,14 +186,15 @@ def _serve(child: int, listener: int, decide: Decide, seconds: float | None) -> 
     return code if code is not None else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _answer(listener: int, decide: Decide) -> None:
+def _answer(listener: int, decide: Decide) -> int:
+    """Decide one call; the thread that makes it, or 0 if it is gone."""
     raw = bytearray(_NOTIF.size)
     try:
         fcntl.ioctl(listener, _RECV, raw)
     except OSError as error:
         # ENOENT: the caller was killed meanwhile.
         if error.errno in (errno.ENOENT, errno.EINTR):
-            return
+            return 0
         raise
     number, thread, _, call, audit, pointer, *args = _NOTIF.unpack(raw)
     answer = decide(Call(thread, call, audit, pointer, tuple(args)))
@@ -200,3 +205,4 @@ def _answer(listener: int, decide: Decide) -> None:
     flags = 0 if refused else _CONTINUE
     with contextlib.suppress(FileNotFoundError):
         fcntl.ioctl(listener, _SEND, _RESP.pack(number, 0, refused, flags))
+    return int(thread)
