@@ -23,7 +23,8 @@ examples:
   gotoolforge parity run --like server.json -- ./app
 
 exit codes: 0 nothing matters; 1 findings; 2 misuse; 3 unreadable file; 31 capture failed;
-32 no usable snapshot; 33 no such process; 34 limits not applied; run: that of the program
+32 no usable snapshot; 33 no such process; 34 limits not applied; run: that of the program (with
+--seccomp also 1: a call was refused)
 """
 
 
@@ -82,7 +83,12 @@ def _add_compare(one: argparse.ArgumentParser) -> None:
 
 def _add_run(one: argparse.ArgumentParser) -> None:
     one.add_argument("--like", required=True, metavar="SNAPSHOT")
-    one.add_argument("--seccomp", metavar="PROFILE", help="also under this seccomp profile")
+    one.add_argument(
+        "--seccomp",
+        metavar="PROFILE",
+        help="also under this seccomp profile, or `captured`: what the snapshot saw refused; "
+        "each refusal is told, and makes an exit code of 0 a 1",
+    )
     one.add_argument("--strict", action="store_true", help="refuse if something is not applied")
     one.add_argument(
         "--as",
@@ -169,9 +175,12 @@ def _compare(parsed: argparse.Namespace) -> int:
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     server = load_snapshot(Path(parsed.server))
     if parsed.binary:
+        from gotoolforge.finding import in_order
         from gotoolforge.parity.binary import compare_binary
+        from gotoolforge.parity.calls import needed_calls
 
-        findings = compare_binary(Path(parsed.binary), server)
+        path = Path(parsed.binary)
+        findings = in_order([*compare_binary(path, server), *needed_calls(path, server)])
     else:
         from gotoolforge.parity.compare import compare
 
@@ -235,19 +244,25 @@ def _explain(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from gotoolforge.parity import alike
+    from gotoolforge import store
+    from gotoolforge.parity import alike, forms
     from gotoolforge.parity.snapshot import load_snapshot
     from gotoolforge.run import quote
 
-    wanted = alike.read_alike(load_snapshot(Path(parsed.like)))
+    snapshot = load_snapshot(Path(parsed.like))
+    wanted = alike.read_alike(snapshot)
     if parsed.form:
-        words = " ".join(("docker run", quote(alike.docker_words(wanted)), "IMAGE"))
-        forms = {
+        if parsed.seccomp == "captured":
+            what = "a container wants a profile in a file"
+            raise UsageError(what, hint="--seccomp FILE, or leave it out")
+        profile = parsed.seccomp
+        words = " ".join(("docker run", quote(forms.docker_words(wanted, profile)), "IMAGE"))
+        texts = {
             "docker": lambda: words,
-            "compose": lambda: alike.compose_text(wanted),
-            "kubernetes": lambda: alike.kubernetes_text(wanted),
+            "compose": lambda: forms.compose_text(wanted, profile),
+            "kubernetes": lambda: forms.kubernetes_text(wanted, profile),
         }
-        print(forms[parsed.form]())
+        print(texts[parsed.form]())
         return EXIT_OK
     if not parsed.words:
         what = "run wants a program"
@@ -255,20 +270,26 @@ def _run(parsed: argparse.Namespace) -> int:
     from gotoolforge.parity.applying import run_alike
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
-    program = (*_seccomp_words(parsed.seccomp), *parsed.words)
-    return run_alike(program, wanted, console, strict=parsed.strict)
+    with store.scratch_dir() as scratch:
+        program = (*_seccomp_words(parsed.seccomp, snapshot, scratch), *parsed.words)
+        return run_alike(program, wanted, console, strict=parsed.strict)
 
 
-def _seccomp_words(profile: str | None) -> tuple[str, ...]:
+def _seccomp_words(profile: str | None, snapshot: "Snapshot", scratch: Path) -> tuple[str, ...]:
     if not profile:
         return ()
     import sys
-    from importlib.util import find_spec
 
-    if not find_spec("gotoolforge.commands.seccomp"):
-        what = "this gotoolforge has no seccomp command to apply a profile with"
-        raise UsageError(what, hint="leave out --seccomp, or upgrade")
-    if not Path(profile).is_file():
-        what = f"--seccomp {profile}: no such file"
-        raise UsageError(what)
-    return (sys.executable, "-m", "gotoolforge", "seccomp", "run", "--profile", profile, "--")
+    from gotoolforge.parity.calls import captured_profile
+    from gotoolforge.seccomp.profile import load_profile, profile_json
+
+    if profile == "captured":
+        path = scratch / "captured.json"
+        path.write_bytes(profile_json(captured_profile(snapshot)))
+    else:
+        # Read here too: what is wrong with it is to be said before anything is applied.
+        path = Path(profile)
+        load_profile(path)
+    # It lets all pass until the program itself runs, and tells each refusal with its stack.
+    words = ("seccomp", "run", "--profile", str(path), "--")
+    return (sys.executable, "-m", "gotoolforge", *words)

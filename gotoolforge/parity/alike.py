@@ -6,6 +6,7 @@ import msgspec
 
 from gotoolforge.errors import SnapshotError
 from gotoolforge.limits.names import load_rlimits, number
+from gotoolforge.parity.keys import CAPABILITIES
 from gotoolforge.parity.snapshot import Snapshot
 
 _VARIABLES = ("GOMAXPROCS", "GOMEMLIMIT", "GOGC", "GODEBUG")
@@ -15,7 +16,8 @@ class Alike(msgspec.Struct, frozen=True, kw_only=True):
     """What is to hold for the program.
 
     `rlimits`: name to soft and hard limit, None for none. `cpu` in thousandths of a CPU, `memory`
-    in bytes, `pids` a count; None for no limit. `env`: None takes a variable away.
+    in bytes, `pids` a count; None for no limit. `env`: None takes a variable away. `capabilities`
+    are those of the bounding set where that lacks some, None where it has all.
     """
 
     rlimits: dict[str, tuple[int | None, int | None]]
@@ -24,6 +26,7 @@ class Alike(msgspec.Struct, frozen=True, kw_only=True):
     pids: int | None
     env: dict[str, str | None]
     no_new_privs: bool
+    capabilities: tuple[str, ...] | None = None
 
     @property
     def has_group(self) -> bool:
@@ -59,7 +62,16 @@ def _read(snapshot: Snapshot) -> Alike:
         pids=number(snapshot.value("cgroup.pids.max") or "max"),
         env=env,
         no_new_privs=snapshot.value("security.no_new_privs") == "1",
+        capabilities=_capabilities(snapshot.value("security.cap_bounding")),
     )
+
+
+def _capabilities(mask: str | None) -> tuple[str, ...] | None:
+    if mask is None:
+        return None
+    names = tuple(name for bit, name in enumerate(CAPABILITIES) if int(mask, 16) >> bit & 1)
+    # The last three came with Linux 5.8 and 5.9: an older server has all without them.
+    return None if set(CAPABILITIES[:-3]) <= set(names) else names
 
 
 def fit(
@@ -78,74 +90,3 @@ def fit(
 
 def _order(value: int) -> float:
     return float("inf") if value == resource.RLIM_INFINITY else value
-
-
-def docker_words(alike: Alike) -> tuple[str, ...]:
-    """The same for `docker run` (and podman)."""
-    words = []
-    for name, (soft, hard) in alike.rlimits.items():
-        if (soft, hard) != (None, None):
-            pair = ":".join("-1" if one is None else str(one) for one in (soft, hard))
-            words += ["--ulimit", f"{name}={pair}"]
-    if alike.cpu is not None:
-        words += ["--cpus", f"{alike.cpu / 1000:g}"]
-    if alike.memory is not None:
-        words += ["--memory", str(alike.memory)]
-    if alike.pids is not None:
-        words += ["--pids-limit", str(alike.pids)]
-    if alike.no_new_privs:
-        words += ["--security-opt", "no-new-privileges"]
-    for name, value in alike.env.items():
-        if value is not None:
-            words += ["--env", f"{name}={value}"]
-    return tuple(words)
-
-
-def compose_text(alike: Alike) -> str:
-    """The same as a service of a compose file."""
-    lines = ["services:", "  app:", "    ulimits:"]
-    for name, (soft, hard) in alike.rlimits.items():
-        low, high = (-1 if one is None else one for one in (soft, hard))
-        if (low, high) != (-1, -1):
-            lines.append(f"      {name}: {{soft: {low}, hard: {high}}}")
-    if alike.cpu is not None:
-        lines.append(f'    cpus: "{alike.cpu / 1000:g}"')
-    if alike.memory is not None:
-        lines.append(f"    mem_limit: {alike.memory}")
-    if alike.pids is not None:
-        lines.append(f"    pids_limit: {alike.pids}")
-    if alike.no_new_privs:
-        lines.append('    security_opt: ["no-new-privileges:true"]')
-    set_ones = {name: value for name, value in alike.env.items() if value is not None}
-    if set_ones:
-        lines.append("    environment:")
-        lines += [f"      {name}: {_quoted(value)}" for name, value in set_ones.items()]
-    return "\n".join(lines)
-
-
-def kubernetes_text(alike: Alike) -> str:
-    """The same as a container of a Pod, as far as Kubernetes has words for it."""
-    lines = ["containers:", "- name: app"]
-    amounts = {
-        "cpu": None if alike.cpu is None else f"{alike.cpu}m",
-        "memory": None if alike.memory is None else str(alike.memory),
-    }
-    given = [f"      {name}: {value}" for name, value in amounts.items() if value]
-    if given:
-        lines += ["  resources:", "    limits:", *given]
-    allow = "false" if alike.no_new_privs else "true"
-    lines += ["  securityContext:", f"    allowPrivilegeEscalation: {allow}"]
-    set_ones = {name: value for name, value in alike.env.items() if value is not None}
-    if set_ones:
-        lines.append("  env:")
-        pairs = set_ones.items()
-        lines += [f"  - {{name: {name}, value: {_quoted(value)}}}" for name, value in pairs]
-    lines.append("# A Pod cannot set rlimits: the node's container runtime gives them.")
-    if alike.pids is not None:
-        lines.append(f"# pids: {alike.pids} is podPidsLimit in the kubelet's configuration.")
-    return "\n".join(lines)
-
-
-def _quoted(text: str) -> str:
-    # A JSON string is a YAML string too.
-    return msgspec.json.encode(text).decode()

@@ -13,7 +13,7 @@ from gotoolforge.verify import FileReport, verify_file
 
 _MUSL_STACK = 128 * 1024
 # What the Go runtime and musl 1.2 call on 32-bit machines, where an old seccomp profile says EPERM.
-_TIME64 = ("clock_gettime64", "futex_time64", "clock_nanosleep_time64", "ppoll_time64")
+TIME64 = ("clock_gettime64", "futex_time64", "clock_nanosleep_time64", "ppoll_time64")
 
 
 def compare_binary(path: Path, server: Snapshot) -> tuple[Finding, ...]:
@@ -73,7 +73,7 @@ def _threads(report: FileReport) -> list[Finding]:
 def _time64(report: FileReport, server: Snapshot) -> list[Finding]:
     if report.bits != 32:
         return []
-    refused = {name: server.value(f"syscall.{name}") for name in _TIME64}
+    refused = {name: server.value(f"syscall.{name}") for name in TIME64}
     bad = [f"{name}: {word}" for name, word in refused.items() if word in {"EPERM", "killed"}]
     if not bad:
         return []

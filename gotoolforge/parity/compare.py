@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from gotoolforge.finding import Finding, in_order
-from gotoolforge.parity.keys import KeyRow, find_key, load_keys
+from gotoolforge.parity.keys import CAPABILITIES, KeyRow, find_key, load_keys
 from gotoolforge.parity.snapshot import Entry, Snapshot
 
 # Said by the capture itself, and different each time.
@@ -100,13 +100,3 @@ def _capability_names(mask: int) -> Iterator[str]:
     # Bits that no kernel of today names.
     if mask >> len(CAPABILITIES):
         yield f"bits {mask >> len(CAPABILITIES) << len(CAPABILITIES):#x}"
-
-
-# linux/capability.h, in the order of their bits.
-CAPABILITIES = tuple(
-    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
-    "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio "
-    "sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time "
-    "sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog "
-    "wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore".split()
-)

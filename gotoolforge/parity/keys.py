@@ -9,6 +9,15 @@ from gotoolforge.tables import Row, load_table
 
 Compare = Literal["equal", "at-least", "superset", "works", "note"]
 
+# linux/capability.h, in the order of their bits.
+CAPABILITIES = tuple(
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
+    "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio "
+    "sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time "
+    "sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog "
+    "wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore".split()
+)
+
 
 class KeyRow(Row, frozen=True):
     """`key` is a shell pattern; the other fields are explained at the top of the data file."""
