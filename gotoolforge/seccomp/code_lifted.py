@@ -28,6 +28,7 @@ class Lifted:
         _, bits, order = known.machine
         self.order: Order = "little" if order == "little" else "big"
         self.width, self.return_slot, self.sp = bits // 8, 0, self.row.sp
+        self.align = self.row.align
         self._forms = [Form(*one) for one in self.row.forms]
         self._aliases = [(re.compile(one), to) for one, to in self.row.alias]
         self._kept = re.compile(self.row.kept)
@@ -218,8 +219,8 @@ class Lifted:
                 target = (here + 4 & ~0xFFFFFFF) | number if one.region else here + number
                 yield address + at, target & limit, one.kind
         for pair in self.row.pair:
-            # Go's assembler and linker write the two words of a pair one behind the other.
-            for at, target in self._pairs(code, address, pair, pair.within if short else 1):
+            within = pair.within if short else pair.within_go
+            for at, target in self._pairs(code, address, pair, within):
                 yield at, target & limit, "take"
 
         if self.row.literals:

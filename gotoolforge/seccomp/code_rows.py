@@ -61,13 +61,15 @@ class Low(Bits, frozen=True, kw_only=True):
 class Pair(Bits, frozen=True, kw_only=True):
     """Two words that form an address: the first sets the register named by the bits `register`.
 
-    `to` is what its number is added to: page (the address without its low 12 bits), pc, zero.
+    `to` is what its number is added to: page (the address without its low 12 bits), pc, zero. The
+    second is looked for `within` so many words in C, `within_go` in Go's code.
     """
 
     register: tuple[int, int]
     to: str
     low: tuple[Low, ...]
     within: int = 12
+    within_go: int = 1
 
 
 class CodeRow(Row, frozen=True, kw_only=True):

@@ -64,6 +64,8 @@ def _with_low(answer: Answer, low: int) -> Answer:
 class X86:
     """x86-64 (width 8) or i386 (width 4)."""
 
+    align = 1
+
     def __init__(self, width: int) -> None:
         import capstone
 

@@ -15,7 +15,12 @@ _LEAST = 64
 
 def add_unnamed(image: Image, code: Code) -> None:
     """Give every stretch of code that no table names functions called `code at 0x...`."""
-    holes = [(begin, end) for begin, end in _holes(image) if any(image.read(begin, end - begin))]
+    # Go's last function may be told to end in the middle of a word.
+    holes = [
+        (begin + -begin % code.align, end)
+        for begin, end in _holes(image)
+        if any(image.read(begin, end - begin))
+    ]
     if not holes:
         return
     taken = _targets(image, code, holes)

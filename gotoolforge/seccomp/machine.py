@@ -60,6 +60,8 @@ class Code(Protocol):
     """Bytes that a call pushes, so the callee's slots lie this much lower."""
     width: int
     """Size of a pointer in bytes."""
+    align: int
+    """Instructions begin at multiples of it."""
 
     def decode(self, code: bytes, address: int) -> list[Insn]:
         """All instructions of a function; what cannot be decoded has the mnemonic `.byte`."""
