@@ -11,6 +11,7 @@ import msgspec
 from gotoolforge import blame, paths, rootfs
 from gotoolforge.dynsym import Symbol
 from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_elf
+from gotoolforge.errors import UnreadableError
 from gotoolforge.judgement import asked_symbols, split_version, version_key
 from gotoolforge.tables import Row, load_table
 
@@ -169,6 +170,37 @@ def by_root(facts: ElfFacts, verdict: str, root: Path, name: str) -> Place:
         problems = list(_unsatisfied(facts, offered))
     answer: Answer = "does not run" if problems else "runs"
     return Place(name=name, libc=libc, answer=answer, because=tuple(problems), judged="files")
+
+
+def by_libc(facts: ElfFacts, verdict: str, path: Path) -> Place:
+    """A distribution's libc file alone: every symbol that is asked of a libc of its name.
+
+    Raises UnreadableError if it is no ELF library. What other libraries are asked for is not known.
+    """
+    try:
+        libc = read_elf(path)
+    except (OSError, ValueError, NotElfError, BrokenElfError) as error:
+        what = f"{path}: {error}"
+        raise UnreadableError(what, hint="name the distribution's libc.so.6") from error
+    numbers = [one[1] for one in map(split_version, libc.offers) if one and one[0] == "GLIBC"]
+    named = f"glibc {max(numbers, key=version_key)}" if numbers else libc.soname or path.name
+    offered = {(one.name, one.version) for one in libc.dynamic_symbols if one.defined}
+    soname = libc.soname or path.name
+    asked = tuple(one for one in facts.dynamic_symbols if one.library == soname)
+    problems = list(_unsatisfied(msgspec.structs.replace(facts, dynamic_symbols=asked), offered))
+    place = Place(name=str(path), libc=named, answer="runs", judged="files")
+    if verdict == "not-executable":
+        problems = ["it is no program"]
+    elif (facts.machine, facts.bits, facts.order) != (libc.machine, libc.bits, libc.order):
+        problems = [f"that libc is for {libc.machine}, {libc.bits}-bit"]
+    elif soname not in facts.needed and facts.needed:
+        problems = [f"it needs {', '.join(facts.needed)}, not {soname}"]
+    elif not problems and (others := [one for one in facts.needed if one != soname]):
+        because = (f"{', '.join(others)}: not judged by this file",)
+        return msgspec.structs.replace(place, answer="not known", because=because)
+    if problems:
+        place = msgspec.structs.replace(place, answer="does not run", because=tuple(problems))
+    return place
 
 
 def _unsatisfied(facts: ElfFacts, offered: set[tuple[str, str]]) -> Iterator[str]:

@@ -92,7 +92,8 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
              functions: tuple[str, ...] = (), build_paths: bool = False) -> ElfFacts:  # fmt: skip
     """The facts of an ELF file; of `symbols`, `strings` and Go `functions`, those that it has.
 
-    `strings` are looked for in static files only: what decides a dynamic one is no string.
+    `symbols` are looked for in files without NEEDED, `strings` in those of them that do not start
+    in Go's code: nothing else turns on them.
     Paths of the machine that built it are looked for if `build_paths` says so. Raises OSError,
     NotElfError or BrokenElfError.
     """
@@ -147,7 +148,9 @@ class _Reader:
         self.bits: int = self.elf.elfclass
         self.order = "little" if self.elf.little_endian else "big"
         self.ends = "<" if self.elf.little_endian else ">"
-        self.segments = [dict(segment.header) for segment in self.elf.iter_segments()]
+        header, structs = self.elf.header, self.elf.structs
+        self.segments = self._rows(structs.Elf_Phdr, header["e_phoff"], self.elf.num_segments(),
+                                   header["e_phentsize"])  # fmt: skip
         for one in self.segments:
             if one["p_type"] == "PT_LOAD" and one["p_offset"] + one["p_filesz"] > data.size:
                 what = "truncated: a segment goes beyond the end of the file"
@@ -158,12 +161,21 @@ class _Reader:
             data, self.dynamic, self.at, bits=self.bits, ends=self.ends, wide_hash=wide
         )
 
+    def _rows(self, kind: Any, begin: int, count: int, size: int) -> list[dict[str, Any]]:
+        """A table of headers. The library's own objects parse whole hash tables beside them."""
+        from elftools.common.utils import struct_parse
+
+        places = range(begin, begin + count * size, size) if size else ()
+        return [dict(struct_parse(kind, self.elf.stream, stream_pos=place)) for place in places]
+
     def facts(
         self, symbols: tuple[str, ...], strings: tuple[str, ...], functions: tuple[str, ...]
     ) -> ElfFacts:
         header, dynamic = self.elf.header, self.dynamic
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
         names = self._section_names
+        go = goelf.read_go(self.data, self.segments, self.bits, self.order, functions)
+        starts_in_go = bool(go and go.text and go.text[0] <= header["e_entry"] < go.text[1])
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(
             type=str(header["e_type"]).removeprefix("ET_"),
@@ -190,12 +202,12 @@ class _Reader:
             stack_executable=bool(stack and stack["p_flags"] & 1),
             debug_only=self._debug_only(names),
             sections=tuple(names),
-            symbols=self._symbols(names, symbols),
-            strings=() if dynamic.get(1) else self._having(strings),
+            symbols=() if dynamic.get(1) else self._symbols(names, symbols),
+            strings=() if dynamic.get(1) or starts_in_go else self._having(strings),
             entry_code=self._entry_code(),
             packed=b"UPX!" in self.data.read(0, 4096),
             mips_float=self._mips_float(),
-            go=goelf.read_go(self.data, self.segments, self.bits, self.order, functions),
+            go=go,
         )
 
     def build_paths(self) -> tuple[BuildPath, ...]:
@@ -250,9 +262,17 @@ class _Reader:
 
     @functools.cached_property
     def _section_names(self) -> dict[str, Any]:
-        if not self.elf.header["e_shoff"] or not self.elf.header["e_shnum"]:
+        """Section headers by name."""
+        header, structs = self.elf.header, self.elf.structs
+        if not header["e_shoff"] or not header["e_shnum"]:
             return {}
-        return {section.name: section.header for section in self.elf.iter_sections()}
+        rows = self._rows(structs.Elf_Shdr, header["e_shoff"], header["e_shnum"],
+                          header["e_shentsize"])  # fmt: skip
+        place = self.elf.get_shstrndx()
+        if place >= len(rows):  # sections without names; the kernel does not mind
+            return {}
+        names = rows[place]["sh_offset"]
+        return {self.data.text(names + one["sh_name"]): one for one in rows}
 
     def _symbols(self, names: dict[str, Any], wanted: tuple[str, ...]) -> tuple[str, ...]:
         # Names are looked for in the string table: walking 20,000 symbols takes a second.

@@ -82,15 +82,17 @@ def _readelf(program: str, path: Path, facts: ElfFacts) -> Witness:
 def _patchelf(program: str, path: Path, facts: ElfFacts) -> Witness:
     if not facts.has_dynamic:
         return Witness(name="patchelf", state="silent", words="no dynamic segment to read")
-    file = str(path.absolute())
-    needed = run.ask(Command(argv=(program, "--print-needed", file)))
-    if needed.code:
-        return Witness(name="patchelf", state="silent", words=_first_line(needed.err))
-    interpreter = run.ask(Command(argv=(program, "--print-interpreter", file)))
-    seen = interpreter.out.strip() if interpreter.code == 0 else None
-    if interpreter.code and facts.interpreter:
-        return Witness(name="patchelf", state="silent", words=_first_line(interpreter.err))
-    against = _compare(facts, seen, tuple(needed.out.split()))
+    file, asked = str(path.absolute()), ("--print-interpreter", "--print-needed")
+    # One call reads a large file once; the interpreter is printed before the libraries.
+    answer = run.ask(Command(argv=(program, *asked, file)))
+    lines = answer.out.splitlines()
+    seen = lines.pop(0) if answer.code == 0 and lines else None
+    if answer.code and not facts.interpreter:
+        answer = run.ask(Command(argv=(program, "--print-needed", file)))
+        lines = answer.out.splitlines()
+    if answer.code:
+        return Witness(name="patchelf", state="silent", words=_first_line(answer.err))
+    against = _compare(facts, seen, tuple(lines))
     state: State = "contradicts" if against else "agrees"
     return Witness(name="patchelf", state=state, words="; ".join(against))
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from gotoolforge.elf import ElfFacts
 
 EPILOG = """\
-Without --root and --image every distribution of recipes/distributions.toml is judged by the libc
-that it ships, and this machine by its own files. With them the libraries of that root are asked for
+Without --root, --image and --libc every distribution of recipes/distributions.toml is judged by the
+libc that it ships, and this machine by its own files. With them the libraries there are asked for
 the very symbols.
 
-exit codes: 0 it runs at every place that was named by --root or --image (or anywhere at all);
-1 it does not; 2 misuse; 3 a file could not be read
+exit codes: 0 it runs at every place that was named by --root, --image or --libc (or, where none
+was, anywhere at all); 1 it does not, or that is not known; 2 misuse; 3 a file could not be read
 """
 
 
@@ -34,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
         "--image", action="append", default=[], metavar="FILE.tar",
         help="an image (docker save) or the tarball of a root; repeatable",
     )  # fmt: skip
+    parser.add_argument(
+        "--libc", action="append", default=[], metavar="libc.so.6",
+        help="a distribution's own libc file; repeatable",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     add_volume(parser)
 
@@ -45,8 +49,11 @@ def run(parsed: argparse.Namespace) -> int:
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     facts, verdict = inspect(Path(parsed.file))
-    named = [*parsed.root, *parsed.image]
-    places = tuple(_foreign(facts, verdict, name) for name in named)
+    named = [*parsed.root, *parsed.image, *parsed.libc]
+    places = (
+        *(_foreign(facts, verdict, name) for name in (*parsed.root, *parsed.image)),
+        *(compat.by_libc(facts, verdict, Path(name)) for name in parsed.libc),
+    )
     if not named:
         places = (
             compat.this_machine(facts, verdict),

@@ -123,6 +123,22 @@ def test_a_root_and_an_image_of_it_are_asked_for_the_very_symbols(
     assert (again["answer"], again["libc"]) == (place["answer"], place["libc"])
 
 
+@pytest.mark.parametrize(("suite", "runs"), [("bullseye", False), ("trixie", True)])
+def test_a_distributions_libc_file_alone_is_asked_too(
+    tool: Run, corpus: Corpus, suite: str, runs: bool
+) -> None:
+    root = suites.unpacked(suite, suites.LIBC)
+    (libc,) = {one.resolve() for one in root.glob("lib/x86_64-linux-gnu/libc.so.6")}
+    done = tool("compat", "--json", "--libc", str(libc), str(corpus.path("go-std-cgo")))
+    (place,) = json.loads(done.stdout)["places"]
+    assert (done.returncode == 0, place["answer"] == "runs") == (runs, runs), place
+    # By the newest version that it defines: 2.31 added none on amd64.
+    assert place["libc"] == {"bullseye": "glibc 2.30", "trixie": "glibc 2.41"}[suite]
+    done = tool("compat", "--json", "--libc", str(libc), str(corpus.path("cxx")))
+    assert json.loads(done.stdout)["places"][0]["answer"] in {"not known", "does not run"}
+    assert tool("compat", "--libc", __file__, str(libc)).returncode == 3
+
+
 def test_what_is_no_root_and_no_program_is_refused(
     tool: Run, corpus: Corpus, tmp_path: Path
 ) -> None:

@@ -3,8 +3,12 @@
 The inputs are bit flips, overwritten words and truncations of real files, from a seed.
 """
 
+import importlib.util
 import random
 import resource
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +23,8 @@ from ..corpus.cases import Corpus
 pytestmark = [pytest.mark.go, pytest.mark.network, pytest.mark.corpus]
 SEEDS = ["c-pie", "c-static", "go-amd64", "go-cgo", "musl-gcc-static", "s390x-linux-gnu-dynamic",
          "go-mips", "c-shared-soname", "object", "core"]  # fmt: skip
+SMALL = ["c-pie", "c-shared-soname", "object", "archive", "musl-gcc-dynamic", "musl-gcc-tiny",
+         "naked"]  # fmt: skip
 # Numbers that counts, offsets and sizes are most often wrong about.
 WORDS = [0, 1, 0x7F, 0xFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, 1 << 62]
 
@@ -76,6 +82,30 @@ def test_five_hundred_lies(corpus: Corpus, tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_hundred_thousand_lies(corpus: Corpus, tmp_path: Path) -> None:
     run(corpus, tmp_path, 100_000, seed=2, most_seconds=30)
+
+
+def fuzz(corpus: Corpus, folder: Path, runs: int) -> None:
+    """By coverage, in a process of its own: libFuzzer ends it."""
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed: there is no wheel of it for this machine or Python")
+    seeds = folder / "seeds"
+    seeds.mkdir()
+    for name in SMALL:
+        shutil.copyfile(corpus.path(name), seeds / name)
+    script = Path(__file__).parents[2] / "scripts" / "fuzz_verify.py"
+    argv = [sys.executable, script, seeds, f"-runs={runs}", "-seed=1"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"Done {runs} runs" in done.stderr
+
+
+def test_a_thousand_lies_by_coverage(corpus: Corpus, tmp_path: Path) -> None:
+    fuzz(corpus, tmp_path, 1000)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_lies_by_coverage(corpus: Corpus, tmp_path: Path) -> None:
+    fuzz(corpus, tmp_path, 100_000)
 
 
 def test_ten_thousand_files_in_one_process(corpus: Corpus, tmp_path: Path) -> None:
