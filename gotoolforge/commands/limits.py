@@ -234,7 +234,7 @@ def _advise(parsed: argparse.Namespace) -> int:
 def _systemd(parsed: argparse.Namespace) -> int:
     from gotoolforge import report
     from gotoolforge.limits.advise import drop_in
-    from gotoolforge.limits.unit import check_unit, find_unit, read_unit
+    from gotoolforge.limits.unit import check_drop_in, check_unit, find_unit, read_unit
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     path = find_unit(parsed.unit)
@@ -246,6 +246,8 @@ def _systemd(parsed: argparse.Namespace) -> int:
         console.warn(f"systemd-analyze verify: {said}")
     if parsed.connections is not None:
         text = drop_in(_needs(parsed, cgo=False))
+        if said := check_drop_in(text):
+            console.warn(f"systemd-analyze verify, of the drop-in: {said}")
         if parsed.output:
             _write(parsed.output, text)
             text = f"{parsed.output}\n"

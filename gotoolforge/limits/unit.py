@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gotoolforge import run
+from gotoolforge import run, store
 from gotoolforge.errors import UnreadableError
 from gotoolforge.finding import Finding, in_order
 from gotoolforge.limits.names import load_rlimits
@@ -47,7 +47,19 @@ def check_unit(path: Path) -> str | None:
     if not program:
         return None
     answer = run.ask(Command(argv=(program, "verify", "--man=no", str(path))), seconds=60)
-    return answer.err.strip() or "it fails without a word" if answer.code else ""
+    # A directive that it ignores is told with exit code 0.
+    return answer.err.strip() or ("it fails without a word" if answer.code else "")
+
+
+def check_drop_in(text: str) -> str | None:
+    """The same of a drop-in, beside a service of its own that is never started."""
+    with store.scratch_dir() as scratch:
+        unit = scratch / "gotoolforge-check.service"
+        unit.write_text("[Service]\nExecStart=/bin/true\n")
+        folder = scratch / f"{unit.name}.d"
+        folder.mkdir()
+        (folder / "limits.conf").write_text(text)
+        return check_unit(unit)
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gotoolforge import errors
+from gotoolforge.limits import unit
 
 from .conftest import EXAMPLES, Run, gotoolforge
 
@@ -189,3 +190,23 @@ def test_ctrl_c_ends_a_watch_in_order(server: Path) -> None:
     assert watch.returncode in {0, 1}, err
     assert "Traceback" not in err
     assert all(json.loads(line)["version"] == 1 for line in out.splitlines())
+
+
+def test_a_drop_in_is_one_that_systemd_takes(tool: Run, tmp_path: Path) -> None:
+    path, out = tmp_path / "app.service", tmp_path / "nofile.conf"
+    path.write_text("[Service]\nExecStart=/bin/true\nLimitNOFILE=2048\n")
+    words = ("limits", "systemd", str(path))
+    done = tool(*words, "--connections", "10000", "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "LimitNOFILE=2048" in done.stderr
+    assert "warning" not in done.stderr
+    assert "LimitNOFILE=10064\nTasksMax=" in out.read_text()
+    (tmp_path / "app.service.d").mkdir()
+    out.rename(tmp_path / "app.service.d" / "nofile.conf")
+    assert "LimitNOFILE=10064" in tool(*words).stderr
+    assert unit.check_unit(path) == "", (
+        "systemd-analyze finds fault with the drop-in, or is missing"
+    )
+    assert unit.check_drop_in("[Service]\nLimitNOFILE=many\nTaskMax=3\n")
+    path.write_text("[Service]\nExecStart=/bin/true\nLimitNOFILEE=2048\n")
+    assert "LimitNOFILEE" in tool(*words).stderr
