@@ -130,6 +130,7 @@ smallest() {
   [ -n "$seen" ] && echo "$best"
 }
 group() { # KEY V1-CONTROLLER V1-FILE V2-FILE
+  if ! cat "$proc/$pid/cgroup" >/dev/null 2>&1; then miss "$1" "$(why "$proc/$pid/cgroup")"; return; fi
   if [ -e "$sys/fs/cgroup/cgroup.controllers" ]; then base=$sys/fs/cgroup path=$(group_path '') file=$4
   else base=$sys/fs/cgroup/$2 path=$(group_path "$2") file=$3; fi
   if value=$(smallest "$base" "$path" "$file"); then put "$1" "$value"
@@ -187,7 +188,9 @@ security() {
   status security.cap_bounding CapBnd
   status cpu.allowed Cpus_allowed_list
   label=$(cat "$proc/$pid/attr/current" 2>/dev/null | tr -d '\000')
-  put security.label "${label:-none}"
+  # Without a security module the file is not there, or reading it fails.
+  if [ -d "$proc/$pid" ]; then put security.label "${label:-none}"
+  else miss security.label "$(why "$proc/$pid")"; fi
   if [ -r "$sys/fs/selinux/enforce" ]; then from security.selinux_enforcing "$sys/fs/selinux/enforce"
   else put security.selinux_enforcing no; fi
   if [ -r "$sys/module/apparmor/parameters/enabled" ]; then
@@ -277,4 +280,8 @@ capture() {
 printf '{"kind": "gotoolforge-parity", "version": 1, "entries": {\n'
 capture | tr -d '\000-\011\013-\037\177' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' \
   -e 's/ *$//' -e 's/^V \([^ ]*\) *\(.*\)$/"\1": {"value": "\2"},/' -e 's/^U \([^ ]*\) \(.*\)$/"\1": {"unknown": "\2"},/'
+if ! [ -d "$proc/$pid" ]; then
+  echo "capture: process $pid has ended meanwhile: what was said of it is not whole" >&2
+  exit 3
+fi
 printf '"capture.complete": {"value": "yes"}}}\n'
