@@ -1,5 +1,6 @@
 """Parity against real things: sshd, namespaces, limits that a child reads back."""
 
+import base64
 import json
 import os
 import shutil
@@ -148,3 +149,17 @@ def test_no_permission_to_raise_a_limit_is_told(tool: Run, tmp_path: Path) -> No
         assert done.returncode == code, done.stderr
         assert "not applied: nofile" in done.stderr
         assert done.stdout.strip() == ("" if strict else "100")
+
+
+def test_the_script_carries_a_static_probe_of_the_architecture_asked_for(tool: Run) -> None:
+    machine = os.uname().machine
+    done = tool("parity", "script", "--arch", machine)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.partition(f"probe_{machine}='")[2].partition("'")[0]
+    program = base64.b64decode(text, validate=True)
+    assert program[:4] == b"\x7fELF"
+    assert program[18:20] == Path(sys.executable).resolve().read_bytes()[18:20], "e_machine"
+    assert b"ld-musl" not in program, "static: no interpreter"
+    bad = tool("parity", "script", "--arch", "vax")
+    assert bad.returncode == errors.UsageError.exit_code
+    assert "vax" in bad.stderr
