@@ -1,5 +1,6 @@
-"""The witness of the kernel's log (SECCOMP_RET_LOG): the program runs at full speed, and the kernel
-writes each call to its log, of which it drops most: it keeps some ten lines in five seconds."""
+"""The witness of the kernel's log (SECCOMP_RET_LOG): the kernel writes each call to its log, of
+which it keeps some ten lines in five seconds and drops the rest. Writing costs as much as strace
+does (BENCHMARKS.md): it is for machines where nothing else may watch."""
 
 import os
 import re
