@@ -1,6 +1,7 @@
 """Flags that choose the real things, and a clean environment for every test."""
 
 import os
+import signal
 
 import pytest
 
@@ -26,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what it sends to the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for flag, what in FLAGS.items():
         config.addinivalue_line("markers", f"{flag}: {what}; needs --run-{flag}")
 
