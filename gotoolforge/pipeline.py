@@ -86,7 +86,8 @@ def _build_one(
 def _go_build(request: Request, plan: Plan, where: str | None, console: Console) -> None:
     out = ("-o", where) if where else ()
     argv = (*go_words(request, plan, "build"), *out, "--", *request.patterns)
-    command = Command(argv=argv, env=plan.environment(), cwd=request.cwd)
+    env = {**plan.environment(), **request.overlay}
+    command = Command(argv=argv, env=env, cwd=request.cwd)
     console.detail(f"+ {command}")
     lines: list[str] = []
 

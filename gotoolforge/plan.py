@@ -24,7 +24,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller asks for, with defaults, file, environment and flags already joined.
 
     `cwd` is where the go command runs, `out_dir` what a relative -o is relative to; they differ
-    for PKG@VERSION, which is built in a module of its own.
+    for PKG@VERSION, which is built in a module of its own. `overlay` has the last word on the
+    environment of `go build`.
     """
 
     targets: tuple[Target, ...]
@@ -42,6 +43,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     allow_toolexec: bool = False
     offline: bool = False
     tests: bool = False
+    overlay: dict[str, str | None] = {}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

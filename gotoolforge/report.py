@@ -132,6 +132,12 @@ def report_value(report: "FileReport") -> dict[str, Any]:
     return {**value, "passed": report.passed}
 
 
+def plain(value: msgspec.Struct) -> dict[str, Any]:
+    """A struct of plain fields as a dictionary."""
+    fields: dict[str, Any] = msgspec.to_builtins(value)
+    return fields
+
+
 def plan_value(plan: "Plan", argv: tuple[str, ...]) -> dict[str, Any]:
     """A plan as plain values; an `env` value of null means that the variable is taken away."""
     tool = plan.toolchain

@@ -3,6 +3,7 @@
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gotoolforge import compilers, goflags, gosdk, store
 from gotoolforge.beside import ahead
@@ -15,6 +16,9 @@ from gotoolforge.plan import Request, c_command, ensure_toolchain, go_words
 from gotoolforge.run import Command, quote
 from gotoolforge.settings import Settings, load_settings
 from gotoolforge.target import Target, default_target, find_target
+
+if TYPE_CHECKING:
+    from gotoolforge.reproduce import Reproduction
 
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -31,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument("--policy", metavar="NAME|FILE", help="default: no-host-libc")
         parser.add_argument(
             "--no-provenance", action="store_true", help="write no documents beside the artifact"
+        )
+        parser.add_argument(
+            "--reproduce",
+            action="store_true",
+            help="build again in another folder with empty caches, and compare; exit code 1 and "
+            "where and why, if the files differ",
         )
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="default: .; or PKG@VERSION")
 
@@ -185,13 +195,25 @@ def _build(
     artifacts = pipeline.build(request, console)
     for artifact in artifacts:
         report.show_artifact(artifact, console)
+    repeated: tuple[Reproduction, ...] = ()
+    if parsed.reproduce:
+        from gotoolforge import reproduce
+
+        repeated = reproduce.reproduce(request, artifacts, console)
+        reproduce.show(repeated, console)
     if parsed.json:
-        report.print_json({"artifacts": [report.artifact_value(one) for one in artifacts]})
+        report.print_json(
+            {
+                "artifacts": [report.artifact_value(one) for one in artifacts],
+                "reproduced": [report.plain(one) for one in repeated],
+            }
+        )
     else:
         for artifact in artifacts:
             if artifact.path:
                 print(artifact.path)
-    return EXIT_OK if all(one.report.passed for one in artifacts) else EXIT_FINDINGS
+    good = all(one.report.passed for one in artifacts) and all(one.same for one in repeated)
+    return EXIT_OK if good else EXIT_FINDINGS
 
 
 def _plan(parsed: argparse.Namespace, request: Request, console: Console, _after: list[str]) -> int:
