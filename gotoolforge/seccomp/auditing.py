@@ -38,9 +38,6 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 def audit(profile: Profile, arch: str) -> tuple[Found, ...]:
     """The holes of a resolved profile on an architecture."""
     table = load_table(paths.recipes_dir() / "seccomp" / "holes.toml", dict[str, tuple[Hole, ...]])
-    if not profile.architectures:
-        scmp = numbers.architectures()[arch].scmp
-        profile = msgspec.structs.replace(profile, architectures=(scmp,))
     program = bpf.compile_profile(profile)
     found = [one for hole in table["hole"] if (one := _ask(program, hole, arch))]
     if profile.defaultAction in _LETS:

@@ -150,7 +150,10 @@ def unknown_names(profile: Profile) -> tuple[str, ...]:
 
 
 def resolve(profile: Profile, arch: str, caps: frozenset[str] = DEFAULT_CAPABILITIES) -> Profile:
-    """Docker's additions taken away: the plain profile for one architecture and capabilities."""
+    """Docker's additions taken away: the plain profile for one architecture and capabilities.
+
+    One that names no architecture is for the machine's own, as libseccomp has it.
+    """
     scmp = numbers.architectures()[arch].scmp
     arches = profile.architectures
     for one in profile.archMap or ():
@@ -161,7 +164,9 @@ def resolve(profile: Profile, arch: str, caps: frozenset[str] = DEFAULT_CAPABILI
         for rule in profile.syscalls
         if _applies(rule, arch, caps)
     )
-    return msgspec.structs.replace(profile, archMap=None, architectures=arches, syscalls=rules)
+    return msgspec.structs.replace(
+        profile, archMap=None, architectures=arches or (scmp,), syscalls=rules
+    )
 
 
 def _applies(rule: Rule, arch: str, caps: frozenset[str]) -> bool:

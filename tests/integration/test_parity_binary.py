@@ -158,8 +158,7 @@ def test_a_profile_is_really_applied_and_read_back(
     there = copy(tmp_path / "s", captured, syscall__openat2="EPERM", rlimit__nofile__soft="99")
     given = tmp_path / "given.json"
     rule = {"names": ["openat2"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13}
-    arches = ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"]
-    profile = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": arches, "syscalls": [rule]}
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
     given.write_text(json.dumps(profile))
     for name, errno in (("captured", 1), (str(given), 13)):
         words = ["parity", "run", "--like", str(there), "--seccomp", name, "--"]

@@ -85,15 +85,20 @@ def test_another_architecture_and_x32_are_killed_unless_named() -> None:
 def test_every_default_profile_is_valid_and_compiles(row: object, tmp_path: Path) -> None:
     for arch in ("amd64", "arm64"):
         profile = resolve(row.profile, arch)  # type: ignore[attr-defined]
-        if not profile.architectures:  # systemd's and containerd's name their own or none
-            scmp = numbers.architectures()[arch].scmp
-            profile = Profile(defaultAction=profile.defaultAction, architectures=(scmp,),
-                              syscalls=profile.syscalls)  # fmt: skip
         if numbers.architectures()[arch].scmp not in profile.architectures:
             continue
         assert asked(profile, "read", arch=arch)[0] == ALLOW
         assert asked(profile, "kexec_load", arch=arch)[0] != ALLOW
         assert verdict(profile, "read").allowed == "yes"
+
+
+def test_a_profile_without_architectures_is_for_the_machines_own() -> None:
+    plain = Profile(defaultAction=ERRNO, defaultErrnoRet=1,
+                    syscalls=(Rule(names=("read",), action="SCMP_ACT_ALLOW"),))  # fmt: skip
+    for arch in ("amd64", "arm64"):
+        profile = resolve(plain, arch)
+        assert asked(profile, "read", arch=arch)[0] == ALLOW
+        assert asked(profile, "mmap", arch=arch) == (ERRNO, 1)
 
 
 def test_capabilities_open_dockers_rules() -> None:
