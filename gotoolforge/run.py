@@ -120,19 +120,30 @@ def foreground(command: Command, before: Callable[[], None]) -> int:
     """Run a program in this terminal to its end; its exit code, as a shell says it.
 
     `before` runs in the child, just before it becomes the program. Signals of the terminal reach
-    the program by themselves; SIGTERM is handed on. Raises ApplyError if it cannot start.
+    the program by themselves; SIGTERM and SIGHUP are handed on. Raises ApplyError if it cannot
+    start.
     """
+    started: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def hand_on(number: int, _frame: object) -> None:
+        if number != signal.SIGINT:
+            started[0].send_signal(number) if started else early.append(number)
+
+    # Before it starts, so that no signal falls between. What is ignored stays so, as under nohup.
+    former = {
+        number: signal.signal(number, hand_on)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
-        child = _spawn(command, ApplyError, preexec_fn=before)
+        started.append(_spawn(command, ApplyError, preexec_fn=before))
+        for number in early:
+            started[0].send_signal(number)
+        code = started[0].wait()
     except subprocess.SubprocessError as error:
         what = f"a limit could not be applied to {command.argv[0]}"
         raise ApplyError(what, hint="the captured limits may be too low for any program") from error
-    former = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number)),
-    }
-    try:
-        code = child.wait()
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -22,6 +22,7 @@ from gotoolforge import paths
 from gotoolforge.errors import StoreError
 
 _DIGEST_CHARS = 16
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def place(*parts: str) -> Path:
@@ -55,9 +56,7 @@ def ensure_dir(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = f"the store cannot be written: {path}: {error.strerror}"
-        hint = "set GOTOOLFORGE_CACHE to a folder that you can write to"
-        raise StoreError(what, hint=hint) from error
+        raise _unwritable(path, error) from error
     return path
 
 
@@ -103,11 +102,14 @@ def locked(name: str, *, waiting: Callable[[str], None] | None = None) -> Iterat
         finally:
             lock.release()
     except OSError as error:
-        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno not in _READ_ONLY:
             raise
-        what = f"the store cannot be written: {folder}: {error.strerror}"
-        hint = "set GOTOOLFORGE_CACHE to a folder that you can write to"
-        raise StoreError(what, hint=hint) from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> StoreError:
+    what = f"the store cannot be written: {folder}: {error.strerror}"
+    return StoreError(what, hint="set GOTOOLFORGE_CACHE to a folder that you can write to")
 
 
 def is_locked(name: str) -> bool:
@@ -130,7 +132,12 @@ def scratch_dir(near: Path | None = None) -> Iterator[Path]:
     import tempfile
 
     base = near if near is not None else ensure_dir(place("tmp"))
-    made = Path(tempfile.mkdtemp(prefix=f".gotoolforge-{os.getpid()}-", dir=base))
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".gotoolforge-{os.getpid()}-", dir=base))
+    except OSError as error:
+        if near is not None or error.errno not in _READ_ONLY:
+            raise
+        raise _unwritable(base, error) from error
     try:
         yield made
     finally:

@@ -1,6 +1,7 @@
 """parity: capture a machine, compare two, explain a key, run a program as on the other."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -244,7 +245,6 @@ def _explain(parsed: argparse.Namespace) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from gotoolforge import store
     from gotoolforge.parity import alike, forms
     from gotoolforge.parity.snapshot import load_snapshot
     from gotoolforge.run import quote
@@ -270,21 +270,22 @@ def _run(parsed: argparse.Namespace) -> int:
     from gotoolforge.parity.applying import run_alike
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
-    with store.scratch_dir() as scratch:
-        program = (*_seccomp_words(parsed.seccomp, snapshot, scratch), *parsed.words)
+    with ExitStack() as stack:
+        program = (*_seccomp_words(parsed.seccomp, snapshot, stack), *parsed.words)
         return run_alike(program, wanted, console, strict=parsed.strict)
 
 
-def _seccomp_words(profile: str | None, snapshot: "Snapshot", scratch: Path) -> tuple[str, ...]:
+def _seccomp_words(profile: str | None, snapshot: "Snapshot", stack: ExitStack) -> tuple[str, ...]:
     if not profile:
         return ()
     import sys
 
+    from gotoolforge import store
     from gotoolforge.parity.calls import captured_profile
     from gotoolforge.seccomp.profile import load_profile, profile_json
 
     if profile == "captured":
-        path = scratch / "captured.json"
+        path = stack.enter_context(store.scratch_dir()) / "captured.json"
         path.write_bytes(profile_json(captured_profile(snapshot)))
     else:
         # Read here too: what is wrong with it is to be said before anything is applied.

@@ -12,9 +12,12 @@ from gotoolforge.errors import ApplyError
 from gotoolforge.limits.names import load_rlimits
 from gotoolforge.parity import group
 from gotoolforge.parity.alike import Alike, fit
+from gotoolforge.parity.keys import CAPABILITIES
 from gotoolforge.run import Command
 
+_CAP_SETPCAP = 8
 _CAP_SYS_RESOURCE = 24
+_PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -27,19 +30,25 @@ def run_alike(words: tuple[str, ...], alike: Alike, console: Console, *, strict:
     with ExitStack() as stack:
         joined: list[str] = []
         if alike.has_group:
-            if before := group.systemd_words(alike):
-                words = (*before, *words)
-            else:
-                made, missed = stack.enter_context(group.made_groups(alike))
+            before, missed = group.systemd_words(alike)
+            failed += missed
+            words = (*before, *words)
+            if not before:
+                made, missed = stack.enter_context(group.made_groups(alike, console))
                 joined = [str(place / "cgroup.procs") for place in made]
                 failed += missed
+        dropped = dropped_capabilities(alike)
+        if dropped and words[0] == "systemd-run":
+            # It could not speak to systemd without them.
+            failed.append("capabilities: not with a scope; try setpriv --bounding-set")
+            dropped = ()
         for one in failed:
             console.warn(f"not applied: {one}")
         if failed and strict:
             what = f"{len(failed)} of the limits cannot be applied (--strict)"
             raise ApplyError(what, hint="run it as root, or without --strict")
         command = Command(argv=words, env=alike.env)
-        before_it = _before(settings, joined, no_new_privs=alike.no_new_privs)
+        before_it = _before(settings, joined, dropped, no_new_privs=alike.no_new_privs)
         return run.foreground(command, before_it)
 
 
@@ -65,16 +74,34 @@ def plan_rlimits(alike: Alike) -> tuple[dict[int, tuple[int, int]], list[str]]:
 
 
 def may_raise_limits() -> bool:
-    """Whether this process may raise a hard limit (CAP_SYS_RESOURCE)."""
+    """Whether this process may raise a hard limit."""
+    return _holds(_CAP_SYS_RESOURCE)
+
+
+def dropped_capabilities(alike: Alike) -> tuple[int, ...]:
+    """Capabilities to be taken from the bounding set, by number.
+
+    None where this process may not: without privileges the set hardly matters.
+    """
+    if alike.capabilities is None or not _holds(_CAP_SETPCAP):
+        return ()
+    return tuple(n for n, name in enumerate(CAPABILITIES) if name not in alike.capabilities)
+
+
+def _holds(capability: int) -> bool:
     with open("/proc/self/status") as lines:  # noqa: PTH123
         for line in lines:
             if line.startswith("CapEff:"):
-                return bool(int(line.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+                return bool(int(line.split()[1], 16) >> capability & 1)
     return False
 
 
 def _before(
-    settings: dict[int, tuple[int, int]], joined: list[str], *, no_new_privs: bool
+    settings: dict[int, tuple[int, int]],
+    joined: list[str],
+    dropped: tuple[int, ...],
+    *,
+    no_new_privs: bool,
 ) -> Callable[[], None]:
     prctl = ctypes.CDLL(None).prctl
 
@@ -84,6 +111,9 @@ def _before(
                 procs.write(str(os.getpid()))
         for number, pair in settings.items():
             resource.setrlimit(number, pair)
+        for capability in dropped:
+            # One that this kernel does not know is not there to be dropped.
+            prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         if no_new_privs:
             prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 

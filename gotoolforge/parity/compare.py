@@ -67,6 +67,8 @@ def _counts(row: KeyRow, there: str, here: str) -> bool:
     match row.compare:
         case "at-least":
             return amount(there) < amount(here)
+        case "at-most":
+            return amount(there) > amount(here)
         case "superset":
             return bool(_missing(row, there, here))
         case "works":

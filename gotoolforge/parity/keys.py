@@ -7,7 +7,7 @@ from gotoolforge import paths
 from gotoolforge.finding import Severity
 from gotoolforge.tables import Row, load_table
 
-Compare = Literal["equal", "at-least", "superset", "works", "note"]
+Compare = Literal["equal", "at-least", "at-most", "superset", "works", "note"]
 
 # linux/capability.h, in the order of their bits.
 CAPABILITIES = tuple(

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -119,10 +120,15 @@ def test_run_applies_what_the_child_reads_back(tool: Run, tmp_path: Path) -> Non
     for side, value in (("soft", "200"), ("hard", "300")):
         document["entries"][f"rlimit.nofile.{side}"] = {"value": value}
     document["entries"]["env.GOMAXPROCS"] = {"value": "3"}
+    # What docker leaves to a container.
+    document["entries"]["security.cap_bounding"] = {"value": "00000000a80425fb"}
     one.write_text(json.dumps(document))
-    shell = "ulimit -Sn; ulimit -Hn; echo $GOMAXPROCS; exit 5"
+    own = re.findall(r"CapBnd:\s*(\w+)", Path("/proc/self/status").read_text())[0]
+    shell = "ulimit -Sn; ulimit -Hn; echo $GOMAXPROCS; grep CapBnd /proc/self/status; exit 5"
     done = tool("parity", "run", "--like", str(one), "--", "sh", "-c", shell)
-    assert done.stdout.split() == ["200", "300", "3"], done.stderr
+    *limits, bounding = done.stdout.split()
+    assert limits == ["200", "300", "3", "CapBnd:"], done.stderr
+    assert int(bounding, 16) == int(own, 16) & 0xA80425FB
     assert done.returncode == 5
 
 

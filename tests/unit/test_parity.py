@@ -6,19 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from gotoolforge import paths
 from gotoolforge.commands.parity import markdown
 from gotoolforge.errors import SnapshotError
 from gotoolforge.finding import Finding
 from gotoolforge.limits.names import load_rlimits, number
-from gotoolforge.parity import alike, forms, group
-from gotoolforge.parity.calls import captured_profile
 from gotoolforge.parity.compare import amount, compare
 from gotoolforge.parity.keys import find_key, load_keys
 from gotoolforge.parity.snapshot import Entry, Snapshot, parse_snapshot
-from gotoolforge.seccomp.profile import verdict
 
 SCRIPT = paths.recipes_dir() / "parity" / "capture.sh"
 
@@ -62,29 +58,24 @@ def test_every_row_says_what_it_changes_and_where_that_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "there", "severity"),
+    ("key", "here", "there", "severity"),
     [
-        ("rlimit.nofile.hard", "1024", "error"),
-        ("sysctl.vm.max_map_count", "100", "warning"),
-        ("clock.source", "hpet", "warning"),
-        ("cgroup.pids.max", "64", "error"),
-        ("security.cap_bounding", "00000000a80425fb", "warning"),
-        ("kernel.arch", "sparc64", "error"),
-        ("libc.version", "2.17", "error"),
+        ("rlimit.nofile.hard", "1048576", "1024", "error"),
+        ("sysctl.vm.max_map_count", "65530", "100", "warning"),
+        ("sysctl.net.ipv4.ip_unprivileged_port_start", "0", "1024", "warning"),
+        ("clock.source", "tsc", "hpet", "warning"),
+        ("cgroup.pids.max", "max", "64", "error"),
+        ("security.cap_bounding", "000001ffffffffff", "00000000a80425fb", "warning"),
+        ("kernel.arch", "x86_64", "sparc64", "error"),
+        ("libc.version", "2.36", "2.17", "error"),
     ],
 )
-def test_a_change_in_a_copy_is_found(key: str, there: str, severity: str) -> None:
-    here = snapshot(
-        rlimit__nofile__hard="1048576",
-        sysctl__vm__max_map_count="65530",
-        clock__source="tsc",
-        cgroup__pids__max="max",
-        security__cap_bounding="000001ffffffffff",
-        kernel__arch="x86_64",
-        libc__version="2.36",
-    )
-    server = Snapshot(entries=here.entries | {key: Entry(value=there)})
-    assert matter(compare(server, here)) == {key: severity}
+def test_a_change_in_a_copy_is_found(key: str, here: str, there: str, severity: str) -> None:
+    whole = captured().entries
+    local = Snapshot(entries=whole | {key: Entry(value=here)})
+    server = Snapshot(entries=whole | {key: Entry(value=there)})
+    assert matter(compare(server, local)) == {key: severity}
+    assert not matter(compare(local, local))
 
 
 def test_more_on_the_server_is_a_note_only() -> None:
@@ -212,117 +203,6 @@ def test_the_libc_of_a_root_folder_is_read_and_not_run(tmp_path: Path) -> None:
     assert one.value("libc.kind") == "musl"
     assert one.value("libc.version") == "1.2.5"
     assert not Path("ran").exists()
-
-
-def test_a_limit_is_raised_only_by_who_may() -> None:
-    infinity = resource.RLIM_INFINITY
-    assert alike.fit((10, 20), (100, 100), may_raise=False) == ((10, 20), True)
-    assert alike.fit((10, 2000), (100, 100), may_raise=False) == ((10, 100), False)
-    assert alike.fit((None, None), (100, 100), may_raise=False) == ((100, 100), False)
-    assert alike.fit((None, None), (100, 100), may_raise=True) == ((infinity, infinity), True)
-
-
-LIKE = snapshot(
-    rlimit__nofile__soft="512",
-    rlimit__nofile__hard="1024",
-    rlimit__core__soft="0",
-    rlimit__core__hard="unlimited",
-    cgroup__cpu__milli="1500",
-    cgroup__memory__max="536870912",
-    cgroup__pids__max="64",
-    security__no_new_privs="1",
-    security__cap_bounding="0000000000000401",
-    env__GOMAXPROCS="2",
-    env__GOGC="unset",
-)
-
-
-def test_the_same_limits_for_containers() -> None:
-    wanted = alike.read_alike(LIKE)
-    words = " ".join(forms.docker_words(wanted, "p.json"))
-    assert "--ulimit nofile=512:1024" in words
-    assert "--ulimit core=0:-1" in words
-    assert "--cpus 1.5 --memory 536870912 --pids-limit 64" in words
-    assert "--security-opt no-new-privileges --security-opt seccomp=p.json" in words
-    assert "--cap-drop ALL --cap-add CHOWN --cap-add NET_BIND_SERVICE --env GOMAXPROCS=2" in words
-    assert yaml.safe_load(forms.compose_text(wanted, "p.json")) == {
-        "services": {
-            "app": {
-                "ulimits": {
-                    "nofile": {"soft": 512, "hard": 1024},
-                    "core": {"soft": 0, "hard": -1},
-                },
-                "cpus": "1.5",
-                "mem_limit": 536870912,
-                "pids_limit": 64,
-                "security_opt": ["no-new-privileges:true", "seccomp:p.json"],
-                "cap_drop": ["ALL"],
-                "cap_add": ["CHOWN", "NET_BIND_SERVICE"],
-                "environment": {"GOMAXPROCS": "2"},
-            }
-        }
-    }
-    pod = forms.kubernetes_text(wanted, "/x/p.json")
-    assert "cannot set rlimits" in pod
-    assert yaml.safe_load(pod) == {
-        "containers": [
-            {
-                "name": "app",
-                "resources": {"limits": {"cpu": "1500m", "memory": "536870912"}},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "NET_BIND_SERVICE"]},
-                    "seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"},
-                },
-                "env": [{"name": "GOMAXPROCS", "value": "2"}],
-            }
-        ]
-    }
-
-
-def test_a_snapshot_without_limits_asks_containers_for_nothing() -> None:
-    wanted = alike.read_alike(snapshot(security__cap_bounding="000001ffffffffff"))
-    assert forms.docker_words(wanted) == ()
-    assert yaml.safe_load(forms.compose_text(wanted)) == {"services": {"app": {}}}
-    (one,) = yaml.safe_load(forms.kubernetes_text(wanted))["containers"]
-    assert one == {"name": "app", "securityContext": {"allowPrivilegeEscalation": True}}
-
-
-def test_a_filter_refuses_what_the_server_was_seen_to_refuse() -> None:
-    server = snapshot(syscall__openat2="EPERM", syscall__clone3="ENOSYS", syscall__statx="works")
-    profile = captured_profile(server)
-    said = {name: verdict(profile, name) for name in ("openat2", "clone3", "statx", "read")}
-    assert {name: one.allowed for name, one in said.items()} == {
-        "openat2": "no", "clone3": "no", "statx": "yes", "read": "yes",
-    }  # fmt: skip
-    assert (said["openat2"].errno, said["clone3"].errno) == (1, 38)
-    with pytest.raises(SnapshotError):
-        captured_profile(snapshot(clock__source="tsc"))
-
-
-def test_the_same_limits_for_a_scope_of_systemd() -> None:
-    assert group.scope_properties(alike.read_alike(LIKE)) == (
-        "--property=CPUQuota=150%",
-        "--property=MemoryMax=536870912",
-        "--property=TasksMax=64",
-    )
-
-
-def test_a_limit_that_is_no_number_is_refused() -> None:
-    with pytest.raises(SnapshotError):
-        alike.read_alike(snapshot(rlimit__nofile__soft="many", rlimit__nofile__hard="1"))
-
-
-def test_groups_of_version_2_are_written_and_removed(tmp_path: Path) -> None:
-    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
-    with group.made_groups(alike.read_alike(LIKE), root=tmp_path) as (made, failed):
-        (folder,) = made
-        assert not failed
-        assert (folder / "cpu.max").read_text() == "150000 100000"
-        assert (folder / "pids.max").read_text() == "64"
-        for file in folder.iterdir():
-            file.unlink()  # as the kernel does with the group
-    assert not folder.exists()
 
 
 def test_a_table_of_findings_is_markdown() -> None:
