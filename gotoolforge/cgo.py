@@ -89,6 +89,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
     mains: tuple[Package, ...]
     named: tuple[Package, ...]
+    with_c: tuple[Package, ...]
     needs: tuple[Need, ...]
     std_cgo: tuple[str, ...]
     wants_cxx: bool
@@ -149,6 +150,7 @@ def sort_out(packages: tuple[Package, ...]) -> Program:
     foreign = [one for one in packages if not one.standard and one.reasons]
     named = tuple(one for one in packages if not one.dep_only and not one.for_test)
     return Program(
+        with_c=tuple(foreign),
         mains=tuple(one for one in named if one.name == "main" and one.go_files + one.cgo_files),
         named=named,
         needs=tuple(

@@ -1,15 +1,13 @@
 """From source: the chain of imports from the main package to each package that brings C."""
 
 from collections import deque
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from gotoolforge import blame, run
+from gotoolforge.beside import ahead
 from gotoolforge.cgo import Package, decode_packages
 from gotoolforge.errors import PlanError
-from gotoolforge.objects import glibc_symbols
 from gotoolforge.run import Command
 
 
@@ -34,32 +32,26 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     has_twin: bool
 
 
-class Prebuilt(msgspec.Struct, frozen=True, kw_only=True):
-    """A C archive or object in a package's folder; `symbols` say that glibc's headers made it."""
+def find_chains(
+    list_words: tuple[str, ...], command: Command
+) -> tuple[tuple[Package, ...], tuple[Chain, ...]]:
+    """Every package, and the shortest chain to each that needs C, the standard library's own too.
 
-    path: str
-    package: str
-    symbols: tuple[str, ...]
-
-
-def find_chains(list_words: tuple[str, ...], command: Command) -> tuple[Chain, ...]:
-    """The shortest chain to each package that needs C, the standard library's own too.
-
-    `list_words` is a `go list -deps -json=...` with cgo on; it is asked three times, with other
-    fields and once without cgo. Raises PlanError with Go's own words.
+    `list_words` is a `go list -deps -json=...`; it is asked with cgo on, and without beside that.
+    Raises PlanError with Go's own words.
     """
-    packages = decode_packages(_ask(list_words, command))
-    fields = "-json=ImportPath,Imports"
-    words = tuple(fields if word.startswith("-json=") else word for word in list_words)
-    edges = _decode_edges(_ask(words, command))
-    without = msgspec.structs.replace(command, env={**command.env, "CGO_ENABLED": "0"})
     # -e: a package of cgo files alone is an error without cgo, and here an answer.
     tolerant = (*list_words[:2], "-e", *list_words[2:])
-    twins = {one.import_path for one in decode_packages(_ask(tolerant, without)) if one.go_files}
+    bare = msgspec.structs.replace(command, env={**command.env, "CGO_ENABLED": "0"})
+    without = ahead(lambda: _ask(tolerant, bare))
+    more = tuple(f"{word},Imports" if word.startswith("-json=") else word for word in list_words)
+    text = _ask(more, command)
+    packages, edges = decode_packages(text), _decode_edges(text)
+    twins = {one.import_path for one in decode_packages(without()) if one.go_files}
     roots = tuple(one.import_path for one in packages if not one.dep_only)
     paths = _shortest(roots, edges)
     table = blame.load_blame()
-    return tuple(
+    chains = tuple(
         Chain(
             package=one.import_path,
             module=f"{one.module.path} {one.module.version}".strip() if one.module else "",
@@ -71,26 +63,7 @@ def find_chains(list_words: tuple[str, ...], command: Command) -> tuple[Chain, .
         for one in packages
         if one.reasons
     )
-
-
-def find_prebuilt(list_words: tuple[str, ...], command: Command) -> tuple[Prebuilt, ...]:
-    """Archives and objects beside Go files whose undefined symbols only glibc has."""
-    found = []
-    for one in decode_packages(_ask(list_words, command)):
-        if one.standard or not one.dir:
-            continue
-        for path in sorted(_objects(Path(one.dir))):
-            symbols = glibc_symbols(path)
-            if symbols:
-                found.append(Prebuilt(path=str(path), package=one.import_path, symbols=symbols))
-    return tuple(found)
-
-
-def _objects(folder: Path) -> Iterator[Path]:
-    # Libraries are named by #cgo LDFLAGS and lie below the package, lib/linux_amd64/libx.a.
-    for path in folder.rglob("*"):
-        if path.suffix in {".a", ".syso", ".o"} and path.is_file():
-            yield path
+    return packages, chains
 
 
 def _ask(words: tuple[str, ...], command: Command) -> str:

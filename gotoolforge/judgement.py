@@ -15,10 +15,14 @@ from gotoolforge.witness import Witness
 _SYSTEM_FOLDERS = re.compile(r"\$\{?(ORIGIN|LIB|PLATFORM)\b|/(usr/(local/)?)?lib|/opt/|/nix/")
 # Names that only glibc's headers make: fortified calls, large-file aliases, C99/C23 scanners.
 GLIBC_ONLY = re.compile(
-    r"__\w+_chk|__isoc(99|23)_\w+|(f?open|creat|lseek|f?stat|lstat|mmap|pread|pwrite|readdir|fopen"
-    r"|f?truncate|sendfile|getrlimit|setrlimit|statf?vfs)64|gnu_get_libc_version|__libc_start_main"
+    r"__\w+_chk|__isoc(99|23)_\w+|((f|fre)?open|openat|creat|l?lseek|[fl]?stat|fstatat|mmap"
+    r"|p(read|write)v?|readdir|scandir|f?truncate|sendfile|[gs]etrlimit|prlimit|f?statv?fs"
+    r"|f[gs]etpos|fseeko|ftello|tmpfile|mkstemps?|mkostemps?|glob|lockf|n?ftw|alphasort"
+    r"|(posix_)?f(allocate|advise))64|readdir64_r|gnu_get_libc_version"
 )
-MUSL_HAS = {"__stack_chk_fail", "__libc_start_main", "__stack_chk_guard"}
+MUSL_HAS = {"__stack_chk_fail"}
+# musl has the C99 scanners; its loader takes large-file names for the plain ones (get_lfs64).
+_MUSL_LOADS = re.compile(r"__stack_chk_fail|__isoc99_\w+|[a-z_]+64(_r)?")
 _WORTH: dict[str, Worth] = {"fail": "error", "warn": "warning", "pass": "off"}
 Seen = tuple[str, str]
 
@@ -141,7 +145,9 @@ def _shape(facts: ElfFacts, subject: Subject) -> Iterator[Seen]:
         strange = sorted(
             one.name
             for one in facts.dynamic_symbols
-            if not one.defined and GLIBC_ONLY.fullmatch(one.name) and one.name not in MUSL_HAS
+            if not one.defined
+            and GLIBC_ONLY.fullmatch(one.name)
+            and not _MUSL_LOADS.fullmatch(one.name)
         )
         if strange:
             more = " ..." if strange[5:] else ""

@@ -10,16 +10,39 @@ from typing import Any
 from gotoolforge.judgement import GLIBC_ONLY, MUSL_HAS
 
 _LARGEST_MEMBER = 64 << 20
+# What every name of GLIBC_ONLY holds; those that end in 64 end in one of these before it.
+_MARKS = (b"_chk\0", b"__isoc", b"readdir64_r\0", b"gnu_get_libc_version\0")
+_LARGE = (b"open", b"openat", b"creat", b"seek", b"stat", b"statat", b"mmap", b"read", b"readv",
+          b"write", b"writev", b"readdir", b"scandir", b"truncate", b"sendfile", b"rlimit",
+          b"statfs", b"statvfs", b"pos", b"seeko", b"tello", b"tmpfile", b"stemp", b"stemps",
+          b"glob", b"lockf", b"ftw", b"alphasort", b"allocate", b"advise")  # fmt: skip
 
 
 def glibc_symbols(path: Path) -> tuple[str, ...]:
-    """The undefined symbols of an archive or object that musl does not have. Raises OSError."""
-    names: set[str] = set()
+    """The symbols of glibc's headers that an archive or object leaves undefined. Raises OSError."""
+    asked: set[str] = set()
+    offered: set[str] = set()
     for raw in _members(path):
+        if not _may_ask(raw):
+            continue
         # pyelftools raises whatever its parser meets; what is no object tells nothing.
         with contextlib.suppress(Exception):
-            names |= _undefined(raw)
-    return tuple(sorted(one for one in names if GLIBC_ONLY.fullmatch(one) and one not in MUSL_HAS))
+            for name, defined in _symbols(raw):
+                (offered if defined else asked).add(name)
+    marks = (one for one in asked - offered - MUSL_HAS if GLIBC_ONLY.fullmatch(one))
+    return tuple(sorted(marks))
+
+
+def _may_ask(raw: bytes) -> bool:
+    """Whether an object can ask for one at all: 3 ms a megabyte, a tenth of reading its tables."""
+    if any(one in raw for one in _MARKS):
+        return True
+    place = raw.find(b"64\0")
+    while place >= 0:
+        if raw[max(0, place - 8) : place].endswith(_LARGE):
+            return True
+        place = raw.find(b"64\0", place + 3)
+    return False
 
 
 def _members(path: Path) -> Iterator[bytes]:
@@ -40,21 +63,21 @@ def _members(path: Path) -> Iterator[bytes]:
             handle.seek(after)
 
 
-def _undefined(raw: bytes) -> set[str]:
+def _symbols(raw: bytes) -> Iterator[tuple[str, bool]]:
+    """The names in an object's symbol table, and whether it defines them."""
     from elftools.elf.elffile import ELFFile
 
     if raw[:4] != b"\x7fELF":
-        return set()
+        return
     elf: Any = ELFFile(io.BytesIO(raw))
     table = elf.get_section_by_name(".symtab")
     if table is None:
-        return set()
+        return
     texts = elf.get_section(table["sh_link"]).data()
     ends = "<" if elf.little_endian else ">"
     form, size, section = ("IBBHQQ", 24, 3) if elf.elfclass == 64 else ("IIIBBH", 16, 5)
     rows = table.data()
-    found = set()
     for row in struct.iter_unpack(ends + form, rows[: len(rows) // size * size]):
-        if row[section] == 0 and row[0]:
-            found.add(texts[row[0] : texts.find(b"\0", row[0])].decode(errors="replace"))
-    return found
+        if row[0]:
+            name = texts[row[0] : texts.find(b"\0", row[0])].decode(errors="replace")
+            yield name, row[section] != 0

@@ -156,7 +156,7 @@ def symbols_by_version(facts: ElfFacts) -> dict[str, tuple[str, ...]]:
 
 
 def glibc_only(facts: ElfFacts) -> tuple[str, ...]:
-    """Symbols left undefined that only glibc has, by its headers' names."""
+    """Symbols left undefined that glibc's headers alone name."""
     asked = (one for one in facts.dynamic_symbols if not one.defined)
     names = {one.name for one in asked if GLIBC_ONLY.fullmatch(one.name)}
     return tuple(sorted(names - MUSL_HAS))

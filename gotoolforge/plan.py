@@ -14,6 +14,7 @@ from gotoolforge.errors import RefusedError, ToolchainError
 from gotoolforge.gobuild import DriverOptions, GoCommand
 from gotoolforge.goflags import GoFlags
 from gotoolforge.gosdk import GoSdk
+from gotoolforge.prebuilt import find_linked
 from gotoolforge.run import Command
 from gotoolforge.target import Target
 
@@ -82,16 +83,16 @@ def make_plan(request: Request, target: Target, console: Console) -> Plan:
     toolchain = ensure_toolchain(request, target, console)
     _require_languages(toolchain, program)
     command = _with_pkg_config(c_command(request, target, toolchain), program)
+    warnings = (*_loader_warnings(program), *_prebuilt_warnings(request, program))
     return Plan(target=target, program=program, toolchain=toolchain, command=command,
-                reason=reason, warnings=_loader_warnings(program))  # fmt: skip
+                reason=reason, warnings=warnings)  # fmt: skip
 
 
 def make_plans(request: Request, console: Console) -> tuple[Plan, ...]:
     """A plan for each target, in the order asked for; all of them before anything is built."""
     plans = side_by_side(request.targets, lambda target: make_plan(request, target, console))
-    for plan in plans:
-        for warning in plan.warnings:
-            console.warn(warning)
+    for warning in dict.fromkeys(line for plan in plans for line in plan.warnings):
+        console.warn(warning)
     replaced = dict.fromkeys(line for plan in plans for line in plan.program.replaced)
     for line in replaced:
         console.say(f"replaced: {line}")
@@ -155,6 +156,11 @@ def _loader_warnings(program: Program) -> tuple[str, ...]:
     if "plugin" not in program.std_cgo:
         return ()
     return ("it imports plugin: a static program has no loader, so plugin.Open always fails",)
+
+
+def _prebuilt_warnings(request: Request, program: Program) -> tuple[str, ...]:
+    folders = tuple(one / "lib" for one in request.driver.with_prefix)
+    return tuple(one.say() for one in find_linked(program.with_c, folders))
 
 
 def _require_languages(toolchain: Toolchain, program: Program) -> None:

@@ -71,7 +71,7 @@ def _particulars(report: "FileReport") -> list[str]:
         lines.append(f"{one.kind}: {one.says}: {', '.join(one.evidence[:2])}{more}")
     if report.glibc_only:
         more = f" and {len(report.glibc_only) - 5} more" if report.glibc_only[5:] else ""
-        lines.append(f"only glibc has {', '.join(report.glibc_only[:5])}{more}")
+        lines.append(f"names of glibc's headers: {', '.join(report.glibc_only[:5])}{more}")
     for two in report.build_paths[:3]:
         lines.append(f"paths of the build machine: {two.folder} ({two.names}), as {two.example}")
     return lines

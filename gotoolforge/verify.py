@@ -46,7 +46,7 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     `asks` are the symbols that ask for each version, `offers` the versions that it defines; `needs`
     is what static is not enough for, `loads` what is loaded at run time beyond NEEDED. `abi` is
     what `flags` mean. `pie`: it may be loaded at any address. `glibc_only` are symbols that it
-    leaves undefined and that only glibc has.
+    leaves undefined and that glibc's headers alone name.
     """
 
     path: str

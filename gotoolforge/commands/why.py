@@ -10,9 +10,10 @@ from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
     from gotoolforge.blame import Blame
-    from gotoolforge.chains import Chain, Prebuilt
+    from gotoolforge.chains import Chain
     from gotoolforge.elf import ElfFacts
     from gotoolforge.graph import Edge
+    from gotoolforge.prebuilt import Prebuilt
 
 EPILOG = """\
 An existing file that is no .go file is read as a binary: cgo's stubs in Go's function table (strip
@@ -91,8 +92,9 @@ def _binary_lines(
 
 def _source(parsed: argparse.Namespace) -> int:
     from gotoolforge import cgo, gosdk
-    from gotoolforge.chains import find_chains, find_prebuilt
+    from gotoolforge.chains import find_chains
     from gotoolforge.graph import Edge
+    from gotoolforge.prebuilt import find_beside, find_linked
     from gotoolforge.run import Command
     from gotoolforge.target import default_target, find_target
 
@@ -102,8 +104,8 @@ def _source(parsed: argparse.Namespace) -> int:
     words = cgo.list_command(sdk, tuple(parsed.what), (f"-tags={parsed.tags}",))
     env: dict[str, str | None] = {**target.environment, "CGO_ENABLED": "1"}
     command = Command(argv=words, env=env)
-    chains = find_chains(words, command)
-    prebuilt = find_prebuilt(words, command)
+    packages, chains = find_chains(words, command)
+    prebuilt = (*find_linked(packages), *find_beside(packages))
     edges = [
         Edge(begin=begin, end=end)
         for one in chains
@@ -115,7 +117,7 @@ def _source(parsed: argparse.Namespace) -> int:
     edges += [Edge(begin=one.package, end=Path(one.path).name, label="has") for one in prebuilt]
     value = {"packages": parsed.what, "target": target.name, "chains": chains, "prebuilt": prebuilt}
     _tell(parsed, value, edges, _source_lines(chains, prebuilt))
-    return EXIT_FINDINGS if chains or prebuilt else EXIT_OK
+    return EXIT_FINDINGS if chains or any(one.linked for one in prebuilt) else EXIT_OK
 
 
 def _source_lines(chains: tuple["Chain", ...], prebuilt: tuple["Prebuilt", ...]) -> list[str]:
@@ -125,11 +127,7 @@ def _source_lines(chains: tuple["Chain", ...], prebuilt: tuple["Prebuilt", ...])
         where = f" [{one.module}]" if one.module else ""
         lines.append(f"    {one.package}{where}: {'; '.join(one.reasons)}")
         lines.append(f"    to be rid of it: {one.remedy}")
-    for two in prebuilt:
-        more = " ..." if two.symbols[5:] else ""
-        lines.append(f"{two.path} (of {two.package})")
-        lines.append(f"    was built for glibc: it asks for {', '.join(two.symbols[:5])}{more}")
-        lines.append("    to be rid of it: build it against musl, without -D_FORTIFY_SOURCE")
+    lines += [one.say() for one in prebuilt]
     return lines or ["no package needs C"]
 
 

@@ -56,21 +56,51 @@ def test_source_shows_the_chain_and_what_takes_it_away(tool: Run) -> None:
     assert tool("why", "--tags", "netgo,osusergo", ".", cwd=EXAMPLES / "hello").stdout
 
 
-def test_an_archive_built_for_glibc_is_found_before_the_link(
-    tool: Run, module: Callable[..., Path]
-) -> None:
-    main = 'package main\n\n// #cgo LDFLAGS: -L. -lold\n// int old(void);\nimport "C"\n\n'
-    folder = module(main__go=main + "func main() { C.old() }\n")
+def glibc_archive(folder: Path) -> Path:
     text = '#include <stdio.h>\nint old(void) { char b[9]; return sprintf(b, "%d", getchar()); }\n'
     made = cc(folder / "old.o", "-c", "-O2", "-D_FORTIFY_SOURCE=2", text=text)
     (folder / "old.o.c").unlink()
     subprocess.run(["ar", "rcs", "libold.a", made.name], cwd=folder, check=True)
     made.unlink()
+    return folder / "libold.a"
+
+
+def test_an_archive_built_for_glibc_is_named_before_the_link(
+    tool: Run, module: Callable[..., Path]
+) -> None:
+    main = 'package main\n\n// #cgo LDFLAGS: -L. -lold\n// int old(void);\nimport "C"\n\n'
+    folder = module(main__go=main + "func main() { C.old() }\n")
+    made = glibc_archive(folder)
     done = tool("why", "--json", ".", cwd=folder)
     assert done.returncode == 1, done.stderr
     (found,) = json.loads(done.stdout)["prebuilt"]
-    assert found["path"].endswith("libold.a")
+    assert (found["path"], found["linked"]) == (str(made), True)
     assert found["symbols"] == ["__sprintf_chk"]
+    planned = json.loads(tool("plan", "--json", ".", cwd=folder).stdout)["targets"][0]
+    assert ["libold.a" in one and "__sprintf_chk" in one for one in planned["warnings"]] == [True]
+    done = tool("build", "-o", "app", ".", cwd=folder)
+    assert done.returncode == 13
+    said = done.stderr
+    assert said.index("was built for glibc") < said.index("undefined symbol: __sprintf_chk")
+    # Asked for another program, a build that links none of it has nothing to say.
+    (folder / "main.go").write_text("package main\n\nfunc main() {}\n")
+    done = tool("why", "--json", ".", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert [one["linked"] for one in json.loads(done.stdout)["prebuilt"]] == [False]
+    assert (
+        json.loads(tool("plan", "--json", ".", cwd=folder).stdout)["targets"][0]["warnings"] == []
+    )
+
+
+def test_a_syso_built_for_glibc_is_named_too(tool: Run, module: Callable[..., Path]) -> None:
+    folder = module(main__go='package main\n\n// int x;\nimport "C"\n\nfunc main() {}\n')
+    text = "int f(int n) { extern int __isoc23_atoi(int); return __isoc23_atoi(n); }\n"
+    cc(folder / "old_linux_amd64.syso", "-c", text=text)
+    (folder / "old_linux_amd64.syso.c").unlink()
+    planned = tool("plan", "--json", "--target", "amd64", ".", cwd=folder)
+    (one,) = json.loads(planned.stdout)["targets"][0]["warnings"]
+    assert "old_linux_amd64.syso" in one
+    assert "__isoc23_atoi" in one
 
 
 def test_graphs_are_read_by_graphviz(tool: Run, corpus: Corpus) -> None:

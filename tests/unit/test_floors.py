@@ -25,7 +25,7 @@ FLOORS = [
     {"forge.work"},
     {"forge.build", "forge.transfer", "forge.upkeep", "compilers.gcc"},
     {"cgo", "gobuild", "provenance", "sbom", "remote", "recipe_check"},
-    {"chains"},
+    {"chains", "prebuilt"},
     {"limits", "limits.names", "limits.pprof"},
     {"limits.usage", "limits.advise", "limits.unit"},
     {"limits.forecast"},
