@@ -1,6 +1,7 @@
 """ci: write the workflow that builds, verifies and tries a program on each push."""
 
 import argparse
+import json
 import shlex
 import string
 import sys
@@ -40,10 +41,10 @@ def run(parsed: argparse.Namespace) -> int:
     target = find_target(parsed.target) if parsed.target else default_target()
     text = (paths.recipes_dir() / "ci" / f"{parsed.host}.yml").read_text()
     filled = string.Template(text).substitute(
-        INSTALL=parsed.install,
+        INSTALL=quote([parsed.install]),
         TARGET=target.name,
         PACKAGE=quote([parsed.package]),
-        IMAGES=", ".join(f'"{one}"' for one in parsed.image or IMAGES),
+        IMAGES=json.dumps(parsed.image or IMAGES),  # which is YAML too
         ARGS=quote(shlex.split(parsed.smoke)),
     )
     sys.stdout.write(filled)
