@@ -18,16 +18,21 @@ EPILOG = """\
 The program sees an empty root: itself, /dev/null, and what --show names; no network without
 --network. Programs for other machines run under a static qemu-user. strace tells what it opens.
 --matrix tries it in each --root, --image, --debian suite, --musl and scratch, and judges the other
-distributions by table.
+distributions by table. An --image that is no file is a name, and a container engine starts the file
+in it (docker, podman or nerdctl, the first whose engine answers).
 
 Options stand before FILE.
 
   gotoolforge prove dist/app -- --version
   gotoolforge prove --matrix --debian bookworm --debian trixie --musl --image ubuntu.tar dist/app
+  gotoolforge prove --image debian:12-slim --image centos:7 dist/app
 
 exit codes: 0 it started everywhere (and ended with --expect, if given); 1 it did not; 2 misuse;
 3 unreadable file; 21 not proven: namespaces are refused here, or there is no emulator
 """
+
+
+_SYMBOLS = {"runs": "satisfied", "does not run": "not satisfied"}
 
 
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
@@ -43,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     parser.add_argument("--expect", type=int, metavar="CODE", help="the exit code wanted")
     parser.add_argument("--matrix", action="store_true", help="try it in many roots; a table")
     parser.add_argument("--root", action="append", default=[], metavar="DIR")
-    parser.add_argument("--image", action="append", default=[], metavar="FILE.tar")
+    parser.add_argument("--image", action="append", default=[], metavar="FILE.tar|NAME",
+                        help="a tarball; or a name, for a container engine")  # fmt: skip
     parser.add_argument("--debian", action="append", default=[], metavar="SUITE",
                         help="a root made by mmdebstrap, kept in the store")  # fmt: skip
     parser.add_argument("--musl", action="store_true", help="an Alpine-like root: musl alone")
@@ -90,7 +96,11 @@ def _matrix(parsed: argparse.Namespace, wanted: "Wanted", facts: "ElfFacts", ver
     from gotoolforge.prove.matrix import Source, try_all
 
     sources = [Source(kind="root", name=one) for one in parsed.root]
-    sources += [Source(kind="image", name=one) for one in parsed.image]
+    # What is no file is an image that a container engine knows: debian:12-slim.
+    sources += [
+        Source(kind="image" if Path(one).exists() or one.endswith(".tar") else "engine", name=one)
+        for one in parsed.image
+    ]
     sources += [Source(kind="debian", name=one) for one in parsed.debian]
     sources += [Source(kind="musl", name="musl alone")] if parsed.musl else []
     sources.append(Source(kind="scratch"))
@@ -132,7 +142,9 @@ def _table(lines: tuple["Line", ...]) -> None:
             started = trial.state
             code = "running" if trial.running else "" if trial.code is None else str(trial.code)
         why = (trial.why if trial else "") or "; ".join(one.because)
-        rows.append((one.image, one.libc, one.symbols, started, code, why))
+        rows.append(
+            (one.image, one.libc, _SYMBOLS.get(one.symbols, one.symbols), started, code, why)
+        )
     render_table(("image", "libc", "symbols", "started", "exit code", "because"), rows)
 
 

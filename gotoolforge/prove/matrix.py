@@ -9,16 +9,19 @@ import msgspec
 from gotoolforge import compat, distro, rootfs, run, store
 from gotoolforge.beside import side_by_side
 from gotoolforge.elf import ElfFacts
-from gotoolforge.errors import UsageError
-from gotoolforge.prove.trial import Trial, Wanted, try_in
+from gotoolforge.errors import UnprovenError
+from gotoolforge.prove.engine import export_root, find_engine, made_container, try_in_container
+from gotoolforge.prove.trial import Trial, Wanted, is_foreign, try_in
 from gotoolforge.run import Command
 
 _MAKERS = ("mmdebstrap", "debootstrap")
-Kind = Literal["root", "image", "debian", "musl", "scratch"]
+Kind = Literal["root", "image", "engine", "debian", "musl", "scratch"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a root comes from: a folder, an image tarball, a Debian suite, musl alone, nothing."""
+    """Where a root comes from: a folder, an image tarball or an engine's image, a Debian suite,
+    musl alone, nothing.
+    """
 
     kind: Kind
     name: str = ""
@@ -42,14 +45,24 @@ def try_all(
     sources: tuple[Source, ...], wanted: Wanted, facts: ElfFacts, verdict: str
 ) -> tuple[Line, ...]:
     """A line for each source, tried; then one for each distribution that the table knows."""
-    tried = side_by_side(sources, lambda source: _line(source, wanted, facts, verdict))
+    tried = side_by_side(sources, lambda source: _line_of(source, wanted, facts, verdict))
     known = compat.by_table(facts, verdict, datetime.date.today())
     judged = tuple(
         Line(image=one.name, libc=one.libc, symbols=one.answer, because=one.because, judged="table")
         for one in known
-        if not one.past_eol
+        if not one.past_eol and one.name not in {line.image for line in tried}
     )
     return tried + judged
+
+
+def _line_of(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line:
+    try:
+        return _line(source, wanted, facts, verdict)
+    except UnprovenError as error:
+        # One root that cannot be had takes nothing from the others.
+        why = f"{error.what}; {error.hint}" if error.hint else error.what
+        return Line(image=source.name, libc="not known", symbols="not known", because=(),
+                    judged="run", trial=Trial(state="not proven", why=why))  # fmt: skip
 
 
 def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line:
@@ -59,6 +72,8 @@ def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line
         answer = "runs" if not facts.interpreter and not facts.needed else "does not run"
         return Line(image="scratch", libc="none", symbols=answer, because=(), judged="run",
                     trial=trial)  # fmt: skip
+    if source.kind == "engine":
+        return _engine_line(source.name, wanted, facts, verdict)
     if source.kind == "debian":
         path, title = debian_root(source.name), f"Debian {source.name}"
     else:
@@ -76,10 +91,23 @@ def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line
     )
 
 
+def _engine_line(image: str, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line:
+    engine = find_engine()
+    with made_container(engine, image, wanted) as container, store.scratch_dir() as scratch:
+        export_root(container, scratch / "root.tar")
+        with rootfs.opened(scratch / "root.tar") as root:
+            place = compat.by_root(facts, verdict, root, image)
+            # Whether an engine runs foreign programs is its machine's business; our cell can.
+            foreign = is_foreign(facts)
+            trial = try_in(root, wanted, facts) if foreign else try_in_container(container, wanted)
+    return Line(image=image, libc=place.libc, symbols=place.answer, because=place.because,
+                judged="run", trial=trial)  # fmt: skip
+
+
 def debian_root(suite: str) -> Path:
     """A small root of a Debian suite, made once: libc, libgcc, libstdc++ and a shell.
 
-    Raises UsageError if the suite cannot be had.
+    Raises UnprovenError if the suite cannot be had.
     """
     root = store.place("roots", f"debian-{suite}")
     if root.is_dir():
@@ -87,7 +115,7 @@ def debian_root(suite: str) -> Path:
     maker = next((found for name in _MAKERS if (found := run.find_program(name))), None)
     if maker is None:
         what = "a Debian root is made by mmdebstrap or debootstrap, and neither is here"
-        raise UsageError(what, hint=distro.install_command("mmdebstrap"))
+        raise UnprovenError(what, hint=distro.install_command("mmdebstrap"))
     with store.locked(f"root-{suite}"), store.scratch_dir() as scratch:
         if root.is_dir():
             return root
@@ -100,7 +128,7 @@ def debian_root(suite: str) -> Path:
                 return root
             problem = (answer.err.strip().splitlines() or [""])[-1]
     what = f"no root of Debian {suite} can be made: {problem or 'apt has no Debian archive here'}"
-    raise UsageError(what, hint="give a root folder or an image tarball: --root, --image")
+    raise UnprovenError(what, hint="give a root folder or an image tarball: --root, --image")
 
 
 def _make_words(maker: str, suite: str, made: Path) -> tuple[str, ...]:
@@ -113,7 +141,7 @@ def _make_words(maker: str, suite: str, made: Path) -> tuple[str, ...]:
 def musl_root() -> Path:
     """An Alpine-like root: musl's loader alone, from a toolchain of the store or this machine.
 
-    Raises UsageError if there is no musl here.
+    Raises UnprovenError if there is no musl here.
     """
     import shutil
 
@@ -125,7 +153,7 @@ def musl_root() -> Path:
     library = next((one for one in places if one.is_file() and _is_musl(one)), None)
     if library is None:
         what = "there is no musl for this machine, in the store or installed"
-        raise UsageError(what, hint=f"`gotoolforge toolchain build {target.name}` makes one")
+        raise UnprovenError(what, hint=f"`gotoolforge toolchain build {target.name}` makes one")
     root = store.place("roots", f"musl-{store.short(store.file_sha256(library))}")
     if not root.is_dir():
         with store.scratch_dir() as scratch:

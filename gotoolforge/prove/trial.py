@@ -69,6 +69,12 @@ def target_of(facts: ElfFacts) -> Target | None:
     return None
 
 
+def is_foreign(facts: ElfFacts) -> bool:
+    """Whether it is for another machine than this one."""
+    target = target_of(facts)
+    return target is None or target.name != host_target_name()
+
+
 def try_in(root: Path | None, wanted: Wanted, facts: ElfFacts) -> Trial:
     """Start the file in `root`, or where there is nothing at all."""
     try:
@@ -151,15 +157,20 @@ def _is_folder(root: Path, name: str) -> bool:
 def _told(answer: run.Answer, status: Path, before: str) -> Trial:
     said = status.read_text() if status.is_file() else ""
     news = json.loads(said) if said else {"stage": ""}
-    output = (answer.out + answer.err)[-4000:]
     if not news["stage"]:
-        why = f"the cell did not come up: {output.strip()[-300:]}"
+        why = f"the cell did not come up: {(answer.out + answer.err).strip()[-300:]}"
         return Trial(state="not proven", why=why)
     if news["stage"] == "exec":
         return Trial(state="not started", why=news["why"], emulator=before)
     if news["stage"] != "started":
         why = f"{news['stage']} are refused here: {news['why']}"
         return Trial(state="not proven", why=why)
+    return judge_output(answer, before)
+
+
+def judge_output(answer: run.Answer, before: str) -> Trial:
+    """What came of a program that was started: by its exit code, and what a loader said of it."""
+    output = (answer.out + answer.err)[-4000:]
     if answer.code in _STILL_RUNNING:
         return Trial(state="started", running=True, emulator=before, output=output)
     if refused := _LOADER_REFUSES.search(output):

@@ -1,6 +1,7 @@
 """Files are started where nothing else exists, and in real roots: not proven is no pass."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,57 @@ def test_where_namespaces_are_refused_it_is_not_proven(corpus: Corpus, tmp_path:
     trial = json.loads(done.stdout)["trial"]
     assert trial["state"] == "not proven"
     assert "namespaces" in trial["why"]
+
+
+# What docker and podman answer, without any container: its root is a folder, its start a run here.
+ENGINE = """#!/bin/sh
+cd "$HOLD"
+case $1 in
+  info) ;;
+  create) echo pulling >&2; echo 0123abcd ;;
+  export) tar -cf "$3" -C root . ;;
+  cp) cp "$2" app ;;
+  start) exec ./app ;;
+  inspect) printf '%s\\n\\n' "2026-11-27 19:49:21.66 +0000 UTC" ;;
+  rm) echo removed > removed ;;
+esac
+"""
+SILENT = "#!/bin/sh\necho 'Cannot connect to the daemon. Is it running?' >&2\nexit 1\n"
+
+
+def with_engine(folder: Path, name: str, text: str) -> str:
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / name).write_text(text)
+    (folder / "bin" / name).chmod(0o755)
+    return f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_an_image_known_by_name_is_tried_by_an_engine(
+    tool: Run, corpus: Corpus, tmp_path: Path
+) -> None:
+    with_engine(tmp_path, "docker", SILENT)
+    path = with_engine(tmp_path, "podman", ENGINE)
+    (tmp_path / "root").mkdir()
+    words = ("prove", "--json", "--image", "debian:12-slim", str(corpus.path("c-static")))
+    done = tool(*words, PATH=path, HOLD=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout)["lines"][0]
+    assert (line["image"], line["symbols"], line["libc"]) == ("debian:12-slim", "runs", "none")
+    assert (line["trial"]["state"], line["trial"]["code"]) == ("started", 0)
+    assert (tmp_path / "removed").exists()
+
+
+def test_a_client_without_its_engine_proves_nothing(
+    tool: Run, corpus: Corpus, tmp_path: Path
+) -> None:
+    for name in ("docker", "podman", "nerdctl"):
+        path = with_engine(tmp_path, name, SILENT)
+    done = tool("prove", "--json", "--image", "x:1", str(corpus.path("c-static")), PATH=path)
+    assert done.returncode == 21, done.stderr
+    tried, scratch, *_ = json.loads(done.stdout)["lines"]
+    assert tried["trial"]["state"] == "not proven"
+    assert "docker is here, and its engine does not answer: Cannot connect" in tried["trial"]["why"]
+    assert scratch["trial"]["state"] == "started"
 
 
 @pytest.mark.long

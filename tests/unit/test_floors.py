@@ -17,6 +17,7 @@ FLOORS = [
     {"particulars", "objects", "needs"},
     {"compat", "prove", "prove.cell"},
     {"prove.trial"},
+    {"prove.engine"},
     {"prove.matrix"},
     {"verify", "gosdk", "pkgconfig", "compilers", "compilers.zig", "compilers.system",
      "compilers.imported"},
