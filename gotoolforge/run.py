@@ -98,15 +98,64 @@ def stream(command: Command, on_line: Callable[[str], None]) -> int:
     return child.returncode
 
 
-def attached(command: Command) -> int:
+class Streamed:
+    """A running command whose lines (of either stream) are handed on at once, by a thread."""
+
+    def __init__(self, command: Command, on_line: Callable[[str], None]) -> None:
+        self._child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._on_line = on_line
+        self._pump = threading.Thread(target=self._read, daemon=True)
+        self._pump.start()
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            self._on_line(line.decode(errors="replace").rstrip("\n"))
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._child.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._child.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit code, when it has ended and all its lines were handed on."""
+
+        def end() -> int:
+            code = self._child.wait()
+            self._pump.join()
+            return code
+
+        return _until_end(self._child, end)
+
+
+def attached(command: Command, look: Callable[[int], None] | None = None) -> int:
     """Run a command on the caller's own streams and terminal; its exit code (negative: a signal).
 
-    It stays in the caller's process group, so that a terminal's signals reach both.
+    It stays in the caller's process group, so that a terminal's signals reach both. While it runs,
+    `look` is called with its process id many times a second.
     """
     child = _spawn(command)
     with _lock:
         _alive.add(child)
-    return _until_end(child, child.wait)
+
+    def wait() -> int:
+        while look is not None:
+            try:
+                return child.wait(timeout=0.05)
+            except subprocess.TimeoutExpired:
+                look(child.pid)
+        return child.wait()
+
+    return _until_end(child, wait)
 
 
 def replace_process(command: Command) -> None:

@@ -25,6 +25,7 @@ _RECV, _SEND, _CONTINUE = 0xC0502100, 0xC0182101, 1
 _NOTIF = struct.Struct("=QIIiIQ6Q")
 _RESP = struct.Struct("=QqiI")
 _CANNOT_EXEC = 127
+_PATIENCE = 60.0
 
 
 class Call(NamedTuple):
@@ -63,7 +64,7 @@ def supervise(
     """Run a program under a filter and decide each call that the filter hands up.
 
     The filter must hand up execve: the program cannot start before the listener is there. Returns
-    the exit code (negative: a signal). After `seconds` the program is killed.
+    the exit code (negative: a signal). `seconds` after its start the program is killed.
     """
     if missing := available():
         raise ToolchainError(missing, hint="strace needs no notifications: --with strace")
@@ -88,17 +89,12 @@ def supervise(
 
 
 def start_waiting(argv: tuple[str, ...]) -> tuple[int, int]:
-    """A process that becomes a program when a byte is written to it: its id, and where to.
-
-    Until then it makes a call every few milliseconds, so that a witness can see it.
-    """
+    """A process that becomes a program when a byte is written to it: its id, and where to."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(writing)
-            while not select.select([reading], [], [], 0.02)[0]:
-                pass
             if os.read(reading, 1):
                 os.execvp(argv[0], list(argv))  # noqa: S606
         except OSError as error:
@@ -147,8 +143,9 @@ def _take(child: int, number: int) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     getfd = numbers.calls_of(numbers.host_arch())["pidfd_getfd"]
     pidfd = os.pidfd_open(child)
+    limit = time.monotonic() + _PATIENCE
     try:
-        for _ in range(5000):
+        while time.monotonic() < limit and not os.waitpid(child, os.WNOHANG)[0]:
             got = int(libc.syscall(getfd, pidfd, number, 0))
             if got >= 0:
                 return got
@@ -160,23 +157,27 @@ def _take(child: int, number: int) -> int:
 
 
 def _serve(child: int, listener: int, decide: Decide, seconds: float | None) -> int:
-    """Answer until every process under the filter is gone; after `seconds` all are killed."""
-    limit = time.monotonic() + seconds if seconds else None
-    threads = {child}
+    """Answer until every process under the filter is gone.
+
+    `seconds` after the first call, which is the program's execve, all are killed.
+    """
+    limit: float | None = None
+    heard: dict[int, float] = {}
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     code: int | None = None
     while True:
         if limit and time.monotonic() > limit:
             # Again and again: those that are left may have made others meanwhile.
-            for one in threads:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(one, signal.SIGKILL)
-            threads.clear()
+            for thread, when in heard.items():
+                _kill(thread, when)
+            heard.clear()
         events = poll.poll(50)
         if events and events[0][1] & select.POLLIN:
-            threads.add(_answer(listener, decide))
-            threads.discard(0)
+            heard[_answer(listener, decide)] = time.clock_gettime(time.CLOCK_BOOTTIME)
+            heard.pop(0, None)
+            if seconds and limit is None:
+                limit = time.monotonic() + seconds
         elif events:
             break
         if code is None:
@@ -184,6 +185,15 @@ def _serve(child: int, listener: int, decide: Decide, seconds: float | None) -> 
             code = os.waitstatus_to_exitcode(status) if done else None
     os.close(listener)
     return code if code is not None else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _kill(thread: int, heard: float) -> None:
+    """Kill a thread's process, unless its number went to one that began after it was heard of."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        with open(f"/proc/{thread}/stat") as handle:  # noqa: PTH123
+            begun = int(handle.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        if begun <= heard:
+            os.kill(thread, signal.SIGKILL)
 
 
 def _answer(listener: int, decide: Decide) -> int:

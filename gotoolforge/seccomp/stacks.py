@@ -5,12 +5,14 @@ so a stopped thread's stack is walked exactly, without frame pointers and withou
 """
 
 import struct
+import time
 from pathlib import Path
 
 from gotoolforge.errors import GotoolforgeError
 from gotoolforge.seccomp.image import Function, Image
 
 _DEEPEST = 24
+_PATIENCE = 30.0
 
 
 class Symbols:
@@ -35,8 +37,7 @@ class Symbols:
         try:
             if Path(f"/proc/{thread}/exe").readlink() != self.image.path.resolve():
                 return ()  # a child that has become another program
-            words = Path(f"/proc/{thread}/syscall").read_text().split()
-            sp = int(words[-2], 16)
+            sp = int(_asleep(thread)[-2], 16)
             with Path(f"/proc/{thread}/mem").open("rb", buffering=0) as memory:
                 base = _base(thread, self.image)
                 return self._walk(pointer - base, sp, memory.fileno(), base)
@@ -61,6 +62,20 @@ class Symbols:
             (pc,) = struct.unpack("<Q", os.pread(memory, 8, sp))
             pc, sp = pc - base, sp + 8
         return tuple(names)
+
+
+def _asleep(thread: int) -> list[str]:
+    """The words of /proc/ID/syscall of a thread that waits for an answer.
+
+    Whoever is to answer is woken first: on a busy machine the thread itself may be on its way to
+    sleep for some time yet, and until then the kernel says no more than "running".
+    """
+    limit = time.monotonic() + _PATIENCE
+    while True:
+        words = Path(f"/proc/{thread}/syscall").read_text().split()
+        if words != ["running"] or time.monotonic() > limit:
+            return words
+        time.sleep(0.0005)
 
 
 def frame_size(image: Image, function: Function, pc: int) -> int | None:

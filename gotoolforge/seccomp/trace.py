@@ -122,10 +122,13 @@ class Images:
 
     def became(self, process: int, program: str) -> None:
         """A process runs another file from now on."""
+        self._of[process] = self.image(program)
+
+    def image(self, program: str) -> Witnessed:
+        """What is known of a program file."""
         if Path(program).resolve() == self.own_path:
-            self._of[process] = self.own
-        else:
-            self._of[process] = self._others.setdefault(program, Witnessed(program=program))
+            return self.own
+        return self._others.setdefault(program, Witnessed(program=program))
 
     def others(self) -> tuple[Witnessed, ...]:
         """All program files but the traced one."""

@@ -4,6 +4,7 @@ A filter of a running process can only be made tighter; what is proposed is for 
 """
 
 import difflib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,10 @@ from gotoolforge.errors import ToolchainError
 from gotoolforge.seccomp import ebpf
 from gotoolforge.seccomp.compare import kernel_made
 from gotoolforge.seccomp.profile import Profile, Rule, profile_json, verdict
-from gotoolforge.seccomp.trace import Seen
+from gotoolforge.seccomp.trace import Images, Seen
 from gotoolforge.seccomp.witness_ebpf import Reader
 
-_STEP = 1000
+_STEP = 1.0
 _ALLOW = "SCMP_ACT_ALLOW"
 # A running program was not seen to start or to end, and it needs these to do so.
 _ENDS = {"execve", "exit", "exit_group", *kernel_made()}
@@ -45,43 +46,44 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     proposal: str
 
 
-class _Quiet(Exception):
-    """Nothing new for as long as was asked."""
-
-
 class Watcher:
     """Counts what a process calls, and tells of what its profile does not allow."""
 
     def __init__(
-        self, profile: Profile, threshold: int, quiet: float, tell: Callable[[Outside], None]
-    ) -> None:
-        self.profile, self.threshold, self.quiet, self._tell = profile, threshold, quiet, tell
-        self.reader = Reader(Path("/nonexistent"), running=True)
+        self, program: Path, pid: int, profile: Profile, tell: Callable[[Outside], None], *,
+        threshold: int, quiet: float,
+    ) -> None:  # fmt: skip
+        self.pid, self.profile, self._tell = pid, profile, tell
+        self.threshold, self.quiet = threshold, quiet
+        self.reader = Reader(program, pid, running=True)
         self._before: dict[str, int] = {}
         self._news = self._tick = time.monotonic()
 
-    def follow(self, pid: int, seconds: float | None) -> None:
+    def follow(self, seconds: float | None) -> None:
         """Until the process ends, the time is over, or it is quiet. Raises ToolchainError."""
+        hint = "`seccomp trace --with strace --pid N` needs less"
         if missing := ebpf.available():
-            raise ToolchainError(missing, hint="`seccomp trace --with strace --pid N` needs less")
-        self.reader = Reader(Path(f"/proc/{pid}/exe").resolve(), running=True)
-        self.reader.follow(pid)
+            raise ToolchainError(missing, hint=hint)
+        watching = ebpf.Watching(self.pid, self.reader.line)
         try:
-            ebpf.watch(pid, self._line, seconds=seconds, step=_STEP)
-        except _Quiet:
-            return
+            if not watching.wait():
+                what = "bpftrace did not begin to watch"
+                raise ToolchainError(what, hint=hint)
+            self._news = self._tick = time.monotonic()
+            limit = self._tick + (seconds or math.inf)
+            while Path(f"/proc/{self.pid}/exe").exists() and time.monotonic() < limit:
+                watching.ask()
+                time.sleep(_STEP)
+                if self.tick(time.monotonic()):
+                    return
+        finally:
+            watching.end()
 
-    def _line(self, text: str) -> None:
-        if text == "T":
-            self.tick(time.monotonic())
-        else:
-            self.reader.line(text)
-
-    def tick(self, now: float) -> None:
-        """Some time has passed: tell of what is new outside the profile."""
+    def tick(self, now: float) -> bool:
+        """Some time has passed: tell of what is new outside the profile. True if it is quiet."""
         passed = max(now - self._tick, 0.001)
         self._tick = now
-        for one in self._beyond():
+        for one in self._beyond(self.reader.images()):
             before = self._before.get(one.name, 0)
             if one.count >= self.threshold and one.count > before:
                 rate = (one.count - before) / passed
@@ -89,17 +91,17 @@ class Watcher:
                 if before < self.threshold:
                     self._news = now
             self._before[one.name] = one.count
-        if now - self._news >= self.quiet:
-            raise _Quiet
+        return now - self._news >= self.quiet
 
-    def _beyond(self) -> list[Seen]:
-        calls = self.reader.images.own.calls.values()
+    def _beyond(self, images: Images) -> list[Seen]:
+        calls = images.own.calls.values()
         return [one for one in calls if verdict(self.profile, one.name).allowed == "no"]
 
     def result(self, label: str) -> Watched:
         """What was seen, and the profile that it makes for."""
-        outside = [one for one in self._beyond() if one.count >= self.threshold]
-        seen = set(self.reader.images.own.calls)
+        images = self.reader.images(final=True)
+        outside = [one for one in self._beyond(images) if one.count >= self.threshold]
+        seen = set(images.own.calls)
         allowed = {n for rule in self.profile.syscalls if rule.action == _ALLOW for n in rule.names}
         unseen = allowed - seen - _ENDS
         add = {one.name for one in outside}

@@ -1,10 +1,11 @@
 """The witness of eBPF (bpftrace on the raw_syscalls tracepoints): cheap for the program, can watch
 one that runs already, needs root. A map that overflows loses calls."""
 
-import contextlib
+import math
 import os
+import re
+import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gotoolforge.errors import ToolchainError
@@ -13,7 +14,9 @@ from gotoolforge.seccomp.stacks import Symbols
 from gotoolforge.seccomp.trace import Images, Trace, Witnessed
 from gotoolforge.seccomp.witness_notify import argument
 
-_SETTLE = 0.3
+_LINE = re.compile(r"^@([nfxs])\[([-\d, ]+)\]: ?(.*)$")
+_ADDRESS = re.compile(r"^\s+([0-9a-f]+) ")
+_STEP = 0.2
 
 
 def available(arch: str) -> str:
@@ -27,119 +30,119 @@ def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: flo
     """Run a program, or watch one that runs, for 10 seconds if none are given."""
     if missing := available(numbers.arch_of(program)):
         raise ToolchainError(missing, hint="--with strace needs no root")
-    reader = Reader(program, running=pid is not None)
-    code: int | None = None
-    if pid is not None:
-        reader.follow(pid)
-        ebpf.watch(pid, reader.line, seconds=seconds or 10)
+    code, go = None, -1
+    if pid is None:
+        watched, go = kernel.start_waiting(argv)
     else:
-        code = _run(argv, reader, seconds)
+        watched = pid
+    reader = Reader(program, watched, running=pid is not None)
+    watching = ebpf.Watching(watched, reader.line)
+    try:
+        if not watching.wait():
+            what = "bpftrace did not begin to watch"
+            raise ToolchainError(what, hint="--with strace needs no bpftrace")
+        if pid is None:
+            os.write(go, b"!")
+            code = _ended(watched, seconds)
+        else:
+            _passed(pid, seconds or 10)
+    finally:
+        if go >= 0:
+            os.close(go)
+        said = watching.end()
+    if said:
+        reader.lost.append(f"bpftrace ended with {said}: calls may be missing")
+    images = reader.images(final=True)
     return Trace(
         witness="ebpf", arch=numbers.host_arch(), command=argv or (f"--pid {pid}",),
-        own=reader.images.own, others=reader.images.others(), exit_code=code,
+        own=images.own, others=images.others(), exit_code=code,
         lossless=not reader.lost, notes=tuple(reader.lost),
     )  # fmt: skip
 
 
-def _run(argv: tuple[str, ...], reader: "Reader", seconds: float | None) -> int:
-    child, go = kernel.start_waiting(argv)
-    reader.follow(child)
-    with ThreadPoolExecutor(1) as beside:
-        watching = beside.submit(ebpf.watch, child, reader.line, seconds=seconds)
-        code = _released(child, go, reader, seconds)
-        said = watching.result()
-    if said or not reader.met:
-        reader.lost.append(f"bpftrace ended with {said}: calls may be missing")
-    return code
-
-
-def _released(child: int, go: int, reader: "Reader", seconds: float | None) -> int:
-    """Let the program start as soon as it is watched; its exit code."""
-    try:
-        limit = time.monotonic() + 60
-        while not reader.met and time.monotonic() < limit:
-            time.sleep(0.05)
-        # Its other probes are there as soon as the one that has met the process, or just after.
-        time.sleep(_SETTLE)
-        os.write(go, b"!")
-        if not seconds:
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        return _until(child, seconds)
-    finally:
-        os.close(go)
-
-
-def _until(child: int, seconds: float) -> int:
-    import signal
-
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
+def _ended(child: int, seconds: float | None) -> int:
+    """The child's exit code; it is killed when the seconds are over."""
+    limit = time.monotonic() + (seconds or math.inf)
+    while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > limit:
+            os.kill(child, signal.SIGKILL)
         time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _passed(pid: int, seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and Path(f"/proc/{pid}/exe").exists():
+        time.sleep(_STEP)
 
 
 class Reader:
-    """Makes a trace of bpftrace's lines."""
+    """Makes a trace of what bpftrace prints of its maps (see `ebpf`), again and again.
 
-    def __init__(self, program: Path, *, running: bool) -> None:
-        self.images, self.symbols = Images(program), Symbols(program)
+    An image that nothing was said of yet is none of the program's, until the end.
+    """
+
+    def __init__(self, program: Path, pid: int, *, running: bool) -> None:
+        self.program, self.symbols = program, Symbols(program)
         self.names = numbers.names_of(numbers.host_arch())
-        self.met = False
         self.lost: list[str] = []
-        self._running = running
-        self._at: dict[tuple[int, int], Witnessed | None] = {}
-        self._stack: tuple[Witnessed | None, str, list[int]] | None = None
-
-    def follow(self, pid: int) -> None:
-        """The process that it is all about; until its execve it is still our own code."""
-        self._at[pid, 0] = self.images.own if self._running else None
+        self._pid, self._running = pid, running
+        self._counts: dict[tuple[int, ...], int] = {}
+        self._births: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._files: dict[tuple[int, ...], str] = {}
+        self._stacks: dict[tuple[int, ...], list[int]] = {}
+        self._open: list[int] | None = None
 
     def line(self, text: str) -> None:
-        """One line of `ebpf.watch`."""
-        kind, *words = text.split(" ")
-        if self._stack is not None:
-            self._in_stack(text)
-        elif kind == "M":
-            self.met = True
-        elif kind == "F":
-            parent, image, child = (int(one) for one in words)
-            self._at.setdefault((child, 0), self._of(parent, image))
-        elif kind == "X":
-            self.images.became(int(words[0]), " ".join(words[2:]))
-            self._at[int(words[0]), int(words[1])] = self.images.of(int(words[0]))
-        elif kind == "S":
-            number = int(words[2])
-            name = self.names.get(number, f"syscall_{number}")
-            self._stack = (self._of(int(words[0]), int(words[1])), name, [])
-        elif counted := ebpf.count(text):
-            self._counted(*counted)
-        elif text.startswith("Lost"):
-            self.lost.append(f"bpftrace: {text}")
-
-    def _of(self, process: int, image: int) -> Witnessed | None:
-        return self._at.get((process, image), self.images.own)
-
-    def _in_stack(self, text: str) -> None:
-        assert self._stack is not None
-        owner, name, addresses = self._stack
-        if text == "E":
-            self._stack = None
-            if owner is self.images.own and addresses:
-                functions = [one for at in addresses for one in self.symbols.name(at)]
-                owner.saw(name, count=0).stack = tuple(functions)
+        """One line of bpftrace's."""
+        found = _LINE.match(text)
+        if found is None:
+            if self._open is not None and (address := _ADDRESS.match(text)):
+                self._open.append(int(address[1], 16))
             return
-        word = text.strip().split(" ")[0]
-        with contextlib.suppress(ValueError):
-            addresses.append(int(word, 16))
+        kind, key = found[1], tuple(int(one) for one in found[2].split(","))
+        self._open = None
+        if kind == "n":
+            self._counts[key] = int(found[3])
+        elif kind == "f":
+            self._births[key[:2]] = key[2:]
+        elif kind == "x":
+            self._files[key] = found[3]
+        else:
+            self._open = self._stacks[key] = []
 
-    def _counted(self, process: int, image: int, number: int, what: int, times: int) -> None:
-        owner = self._of(process, image)
-        if owner is None:
-            return
-        name = self.names.get(number, f"syscall_{number}")
-        args = (what, what, 0, 0, 0, 0)
-        owner.saw(name, argument(name, args) if what else "", times)
+    def images(self, *, final: bool = False) -> Images:
+        """Who has called what so far. What is of unknown origin at the end is the program's own."""
+        made = Images(self.program)
+        for (process, image, number, what), times in list(self._counts.items()):
+            owner = self._owner(made, process, image, final=final)
+            if owner is not None:
+                name = self._name(number)
+                word = argument(name, (what, what, 0, 0, 0, 0)) if what else ""
+                owner.saw(name, word, times)
+        for (process, image, number, _), addresses in sorted(self._stacks.items()):
+            if self._owner(made, process, image, final=final) is made.own:
+                functions = tuple(one for at in addresses for one in self.symbols.name(at))
+                one = made.own.saw(self._name(number), count=0)
+                # The first that shows more than the call itself.
+                if len(one.stack) < 2 and len(functions) > len(one.stack):
+                    one.stack = functions
+        most = max(len(self._counts), len(self._births), len(self._files))
+        if final and most >= ebpf.MOST:
+            self.lost.append("bpftrace's table is full: calls are missing")
+        return made
+
+    def _name(self, number: int) -> str:
+        return self.names.get(number, f"syscall_{number}")
+
+    def _owner(self, made: Images, process: int, image: int, *, final: bool) -> Witnessed | None:
+        """Whose calls they are; None if they are nobody's, as before the program's start."""
+        key: tuple[int, ...] = (process, image)
+        while key not in self._files and key in self._births:
+            key = self._births[key]
+        if key in self._files:
+            return made.image(self._files[key])
+        started = self._running if key == (self._pid, 0) else final
+        return made.own if started else None

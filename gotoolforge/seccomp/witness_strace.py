@@ -1,6 +1,10 @@
 """The witness strace (ptrace): lossless, needs no root, and slow, since every call stops twice."""
 
+import contextlib
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 from gotoolforge import run, store
@@ -35,14 +39,45 @@ def trace(argv: tuple[str, ...], program: Path, *, pid: int | None, seconds: flo
         words = ["strace", "-f", "-i", "-qq", "-s", "64", "-o", str(log)]
         if pid is not None:
             words += ["-p", str(pid)]
-        if seconds or pid is not None:
-            words = ["timeout", "--foreground", "--signal=INT", str(seconds or 10), *words]
-        code = run.attached(Command(argv=(*words, *argv)))
+            seconds = seconds or 10
+        end = _Ending(log, seconds, pid).look if seconds else None
+        code = run.attached(Command(argv=(*words, *argv)), end)
         text = log.read_text(errors="replace") if log.is_file() else ""
     found = read_log(text, program, arch)
     found.command = argv or (f"--pid {pid}",)
     found.exit_code = None if pid is not None else code
     return found
+
+
+class _Ending:
+    """Ends strace (or the program that it started) so many seconds after it began to see calls."""
+
+    def __init__(self, log: Path, seconds: float, pid: int | None) -> None:
+        self.log, self.seconds, self.pid = log, seconds, pid
+        self.limit: float | None = None
+
+    def look(self, strace: int) -> None:
+        """See whether it is time."""
+        if self.limit is None:
+            if self._begun():
+                self.limit = time.monotonic() + self.seconds
+        elif time.monotonic() > self.limit:
+            if self.pid is not None:
+                os.kill(strace, signal.SIGINT)  # it lets go of the process
+                return
+            for status in Path("/proc").glob("[0-9]*/status"):
+                with contextlib.suppress(OSError):
+                    if f"TracerPid:\t{strace}\n" in status.read_text():
+                        os.kill(int(status.parent.name), signal.SIGKILL)
+
+    def _begun(self) -> bool:
+        if self.pid is None:
+            return self.log.is_file() and self.log.stat().st_size > 0
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        return "TracerPid:\t0\n" not in status
 
 
 def read_log(text: str, program: Path, arch: str) -> Trace:

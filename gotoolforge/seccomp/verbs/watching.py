@@ -44,9 +44,12 @@ def run(parsed: argparse.Namespace) -> int:
         raise UsageError(what, hint="name one of them")
     ((label, profile),) = found.items()
     console = Console()
-    watcher = Watcher(profile, parsed.threshold, parsed.quiet, lambda one: _tell(one, console))
+    watcher = Watcher(
+        Path(f"/proc/{parsed.pid}/exe").resolve(), parsed.pid, profile,
+        lambda one: _tell(one, console), threshold=parsed.threshold, quiet=parsed.quiet,
+    )  # fmt: skip
     console.say(f"watching {parsed.pid} beside {label} ...")
-    watcher.follow(parsed.pid, parsed.seconds)
+    watcher.follow(parsed.seconds)
     made = watcher.result(label)
     if parsed.json:
         import msgspec

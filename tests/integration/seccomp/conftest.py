@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,10 @@ def has(program: str) -> str:
     found = shutil.which(program)
     assert found, f"{program} is missing: scripts/test installs it"
     return found
+
+
+def able(witness: str) -> None:
+    """Skip, saying what is missing, where the kernel does not allow a witness."""
+    why = import_module(f"gotoolforge.seccomp.witness_{witness}").available("amd64")
+    if why:
+        pytest.skip(f"{witness}: {why}")

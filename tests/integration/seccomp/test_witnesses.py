@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,9 @@ from gotoolforge.seccomp.listing import list_calls
 from gotoolforge.seccomp.trace import Trace, load_trace
 
 from ..conftest import Run
-from .conftest import Build
+from .conftest import Build, able
 
 pytestmark = [pytest.mark.seccomp, pytest.mark.go]
-
-
-def able(witness: str) -> None:
-    """Skip, saying what is missing, where the kernel does not allow a witness."""
-    why = import_module(f"gotoolforge.seccomp.witness_{witness}").available("amd64")
-    if why:
-        pytest.skip(f"{witness}: {why}")
 
 
 def traced(witness: str, built: Build, name: str, tool: Run, out: Path) -> Trace:
@@ -108,7 +100,8 @@ def test_watch_tells_what_is_outside_and_proposes_it(
     try:
         words = ("seccomp", "watch", "--pid", str(child.pid), "--profile", str(profile))
         done = tool(*words, "--seconds", "4")
-        one = tool(*words, "--seconds", "2", "--threshold", "1000000", "--json")
+        one = tool(*words, "--seconds", "3", "--threshold", "1000000", "--json")
+        quiet = tool(*words, "--quiet", "2")  # nothing new is outside after the first second
     finally:
         child.kill()
         child.wait()
@@ -119,6 +112,7 @@ def test_watch_tells_what_is_outside_and_proposes_it(
     value = json.loads(one.stdout)
     assert (one.returncode, value["outside"], value["wider"]) == (0, [], False)
     assert value["seen"]
+    assert (quiet.returncode, "outside the profile: socket" in quiet.stderr) == (1, True)
     gone = tool("seccomp", "watch", "--pid", str(child.pid), "--profile", str(profile))
     assert gone.returncode == 2
     assert f"there is no process {child.pid}" in gone.stderr

@@ -30,10 +30,13 @@ func main() {
 	if err := cat.Run(); err != nil {
 		log.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
-	defer cancel()
-	slow := exec.CommandContext(ctx, "/bin/sleep", "5")
-	if err := slow.Run(); err == nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	slow := exec.CommandContext(ctx, "/bin/sleep", "3600")
+	if err := slow.Start(); err != nil {
+		log.Fatal(err)
+	}
+	time.AfterFunc(time.Second, cancel)
+	if err := slow.Wait(); err == nil {
 		log.Fatal("sleep was not ended")
 	}
 	syscall.Kill(os.Getpid(), syscall.SIGUSR1)
