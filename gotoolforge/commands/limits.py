@@ -43,13 +43,16 @@ def add_arguments(parser: CommandParser, _name: str) -> None:
     one.add_argument("--record", metavar="FILE", help="write JSON lines there too, for plot")
     one = add_command(commands, "plot", "a recorded watch as an HTML page")
     one.add_argument("record", metavar="RECORD", help="JSON lines of watch")
-    one.add_argument("-o", dest="output", required=True, metavar="FILE.html")
+    one.add_argument(
+        "-o", dest="output", required=True, metavar="FILE.html", help="write the page there"
+    )
     one = add_command(commands, "systemd", "a unit's real limits, and a drop-in for a load")
     one.add_argument("unit", metavar="UNIT", help="a name, or the path of its file")
     _add_load(one, required=False)
     one.add_argument("-o", dest="output", metavar="FILE", help="write the drop-in there")
+    one.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     one = add_command(commands, "advise", "what a number of connections needs")
-    one.add_argument("binary", metavar="BINARY")
+    one.add_argument("binary", metavar="BINARY", help="the program, for whether C is inside")
     _add_load(one, required=True)
     one.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     for sub in commands.choices.values():
@@ -57,7 +60,7 @@ def add_arguments(parser: CommandParser, _name: str) -> None:
 
 
 def _add_process(one: argparse.ArgumentParser) -> None:
-    one.add_argument("pid", type=int, metavar="PID")
+    one.add_argument("pid", type=int, metavar="PID", help="the process's number")
     one.add_argument(
         "--pprof", metavar="URL", help="also what its Go runtime says: where net/http/pprof listens"
     )
@@ -67,6 +70,9 @@ def _add_load(one: argparse.ArgumentParser, *, required: bool) -> None:
     one.add_argument("--connections", type=int, required=required, metavar="N", help="at once")
     one.add_argument(
         "--files", type=int, default=1, metavar="N", help="descriptors a connection; a proxy has 2"
+    )
+    one.add_argument(
+        "--cpus", type=int, metavar="N", help="of the server; default: as many as here"
     )
 
 
@@ -93,6 +99,8 @@ def _show(parsed: argparse.Namespace) -> int:
     if parsed.json:
         report.print_json(msgspec.to_builtins(look))
     else:
+        if not sys.stdout.isatty():
+            console.say(_title(look))
         render_table(_HEADINGS, _rows(look), _title(look))
     return EXIT_FINDINGS if look.near else EXIT_OK
 
@@ -204,26 +212,36 @@ def _needs(parsed: argparse.Namespace, *, cgo: bool) -> "Needs":
 
     from gotoolforge.limits.advise import advise
 
-    if parsed.connections < 1 or parsed.files < 1:
-        what = "--connections and --files want numbers above zero"
+    if min(parsed.connections, parsed.files, 1 if parsed.cpus is None else parsed.cpus) < 1:
+        what = "--connections, --files and --cpus want numbers above zero"
         raise UsageError(what)
-    return advise(parsed.connections, files=parsed.files, cgo=cgo, cpus=os.cpu_count() or 1)
+    cpus = parsed.cpus or os.cpu_count() or 1
+    return advise(parsed.connections, files=parsed.files, cgo=cgo, cpus=cpus)
+
+
+def _uses_c(path: Path) -> bool | None:
+    """Whether a Go program has C inside; None for what is no Go program. Raises UnreadableError."""
+    from gotoolforge.errors import UnreadableError
+    from gotoolforge.policy import load_policy
+    from gotoolforge.verify import verify_file
+
+    about = verify_file(path, policy=load_policy("no-host-libc"))
+    if about.error or about.verdict == "not-executable":
+        what = f"{path}: could not be read: {about.error or 'it is no program'}"
+        raise UnreadableError(what)
+    return about.verdict != "no-libc" if about.go else None
 
 
 def _advise(parsed: argparse.Namespace) -> int:
     import msgspec
 
     from gotoolforge import report
-    from gotoolforge.errors import UnreadableError
-    from gotoolforge.policy import load_policy
-    from gotoolforge.verify import verify_file
 
-    about = verify_file(Path(parsed.binary), policy=load_policy("no-host-libc"))
-    if about.error or about.verdict == "not-executable":
-        what = f"{parsed.binary}: could not be read: {about.error or 'it is no program'}"
-        raise UnreadableError(what)
-    cgo = about.verdict != "no-libc"
-    needs = _needs(parsed, cgo=cgo)
+    cgo = _uses_c(Path(parsed.binary))
+    if cgo is None:
+        console = Console(quiet=parsed.quiet)
+        console.warn(f"{parsed.binary} is no Go program: as if each connection held a thread")
+    needs = _needs(parsed, cgo=cgo is not False)
     if parsed.json:
         report.print_json({"cgo": cgo, **msgspec.to_builtins(needs)})
     else:
@@ -232,24 +250,54 @@ def _advise(parsed: argparse.Namespace) -> int:
 
 
 def _systemd(parsed: argparse.Namespace) -> int:
+    import msgspec
+
     from gotoolforge import report
-    from gotoolforge.limits.advise import drop_in
-    from gotoolforge.limits.unit import check_drop_in, check_unit, find_unit, read_unit
+    from gotoolforge.finding import in_order
+    from gotoolforge.limits.unit import ask_systemd, check_unit, find_unit, read_unit
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     path = find_unit(parsed.unit)
-    values, findings = read_unit(path)
-    for key, value in sorted(values.items()):
-        console.line(f"{key}={value}")
-    report.show_findings(findings, console)
+    name = Path(parsed.unit).name if "." in parsed.unit else path.name
+    unit, findings = read_unit(path, name)
+    loaded, more = ask_systemd(name) if path.parent.name == "system" else (None, ())
+    findings = in_order([*findings, *more])
+    text = _drop_in(parsed, unit.program, console)
+    if parsed.json:
+        facts = {**msgspec.to_builtins(unit), "loaded": loaded, "drop_in": text}
+        report.print_json({**facts, "findings": msgspec.to_builtins(findings)})
+    else:
+        for key, one in sorted(unit.limits.items()):
+            console.line(f"{key}={one.value}  ({one.source})")
+        for key, value in sorted((loaded or {}).items()):
+            console.say(f"systemd has {key}={value}")
+        report.show_findings(findings, console)
     if said := check_unit(path):
         console.warn(f"systemd-analyze verify: {said}")
-    if parsed.connections is not None:
-        text = drop_in(_needs(parsed, cgo=False))
-        if said := check_drop_in(text):
-            console.warn(f"systemd-analyze verify, of the drop-in: {said}")
-        if parsed.output:
-            _write(parsed.output, text)
-            text = f"{parsed.output}\n"
-        print(text, end="")
+    if text and parsed.output:
+        _write(parsed.output, text)
+    if text and not parsed.json:
+        print(parsed.output or text.rstrip())
     return EXIT_FINDINGS if findings else EXIT_OK
+
+
+def _drop_in(parsed: argparse.Namespace, program: str | None, console: Console) -> str | None:
+    """A drop-in for the stated load, if one is stated."""
+    from gotoolforge.errors import UnreadableError
+    from gotoolforge.limits.advise import drop_in
+    from gotoolforge.limits.unit import check_drop_in
+
+    if parsed.connections is None:
+        return None
+    try:
+        cgo = _uses_c(Path(program)) if program else None
+    except UnreadableError as error:
+        cgo = None
+        console.detail(error.what)
+    if cgo is None:
+        console.warn(f"{program or 'what it starts'} cannot be read as a Go program: TasksMax "
+                     "is for one without C; a thread each where it calls C")  # fmt: skip
+    text = drop_in(_needs(parsed, cgo=bool(cgo)))
+    if said := check_drop_in(text):
+        console.warn(f"systemd-analyze verify, of the drop-in: {said}")
+    return text

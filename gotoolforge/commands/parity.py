@@ -18,7 +18,7 @@ _EPILOG = """\
 examples:
   gotoolforge parity capture --ssh web1 -o server.json
   gotoolforge parity script | ssh web1 sh > server.json
-  gotoolforge parity script | docker exec -i web sh > server.json
+  gotoolforge parity script --pid 1 | docker exec -i web sh > server.json
   gotoolforge parity compare server.json
   gotoolforge parity explain rlimit.nofile.hard
   gotoolforge parity run --like server.json -- ./app
@@ -44,17 +44,20 @@ def add_arguments(parser: CommandParser, _name: str) -> None:
         "--arch",
         action="append",
         metavar="ARCH",
-        help="carry the probe for it, as `uname -m` says it; repeatable; default: this machine's",
+        help="carry the probe for it, as `uname -m` says it, or for `all`; repeatable; "
+        "default: this machine's",
     )
     _add_wanted(one)
     add_volume(one)
 
 
 def _add_wanted(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--pid", type=int, metavar="N", help="the limits of this process")
+    one.add_argument(
+        "--pid", type=int, metavar="N", help="this process; in a container 1 is its own program"
+    )
     one.add_argument("--root", default="", metavar="DIR", help="libc and files of this root folder")
     one.add_argument("--proc", default="", metavar="DIR", help="another /proc (a host's, mounted)")
-    one.add_argument("--sys", default="", metavar="DIR", help="another /sys")
+    one.add_argument("--sys", default="", metavar="DIR", help="another /sys (a host's, mounted)")
     one.add_argument(
         "--sysctl", action="append", metavar="GLOB", help="more kernel settings: 'net/ipv4/tcp_*'"
     )
@@ -83,7 +86,7 @@ def _add_compare(one: argparse.ArgumentParser) -> None:
 
 
 def _add_run(one: argparse.ArgumentParser) -> None:
-    one.add_argument("--like", required=True, metavar="SNAPSHOT")
+    one.add_argument("--like", required=True, metavar="SNAPSHOT", help="what capture wrote")
     one.add_argument(
         "--seccomp",
         metavar="PROFILE",
@@ -164,6 +167,8 @@ def _script(parsed: argparse.Namespace) -> int:
     here = platform.machine()
     known = [here] if probe.script_name(here) in probe.MACHINES else []
     machines = parsed.arch or known
+    if "all" in machines:
+        machines = list(probe.MACHINES)
     found = capture.find_probes(machines, console, wanted=not parsed.no_probe)
     print(capture.make_script(found, _wanted(parsed).words()), end="")
     return EXIT_OK

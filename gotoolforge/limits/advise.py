@@ -27,7 +27,11 @@ def advise(connections: int, *, files: int = 1, cgo: bool, cpus: int) -> Needs:
     tasks = (connections if cgo else 4 * cpus) + _SPARE_THREADS
     memory = _BASE_BYTES + connections * _CONNECTION_BYTES
     somaxconn = max(4096, connections // 4)
-    kind = "each may be inside C, which holds a thread" if cgo else "goroutines wait in the poller"
+    kind = (
+        "each connection may be inside C, which holds a thread"
+        if cgo
+        else f"goroutines wait in the poller, and {cpus} CPUs run Go code; 4 for each"
+    )
     why = (
         f"NOFILE {nofile}: {connections} connections of {files}, and {_SPARE_FILES} for listeners, "
         "poller and logs; the hard limit counts, since Go raises the soft one itself",
@@ -40,8 +44,11 @@ def advise(connections: int, *, files: int = 1, cgo: bool, cpus: int) -> Needs:
 
 
 def drop_in(needs: Needs) -> str:
-    """A systemd drop-in (systemd.unit(5)) for the needs.
+    """A systemd drop-in (systemd.unit(5)) for the needs, with the reason of each line.
 
     Never an ExecStartPre=ulimit: that sets the limits of a shell which is gone by then.
     """
-    return f"[Service]\nLimitNOFILE={needs.nofile}\nTasksMax={needs.tasks}\n"
+    nofile, tasks, memory, somaxconn = (f"# {one}" for one in needs.why)
+    lines = ("[Service]", nofile, f"LimitNOFILE={needs.nofile}", tasks, f"TasksMax={needs.tasks}",
+             f"{memory}: MemoryMax= is yours to say", f"{somaxconn}: a sysctl")  # fmt: skip
+    return "\n".join(lines) + "\n"

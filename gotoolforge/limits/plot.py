@@ -13,7 +13,7 @@ from gotoolforge.limits.watching import Look
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 180, 90, 12, 26
 # A limit further away than this many times the use would flatten the line to nothing.
 _FAR = 20
-_BYTES = {"address space", "resident memory", "Go heap", "Go stacks"}
+_BYTES = {"address space", "resident memory", "memory of the cgroup", "Go heap", "Go stacks"}
 _STYLE = """
 body { font: 14px system-ui, sans-serif; margin: 2em; max-width: 60em; color: #222 }
 svg { display: block; margin-bottom: 1.5em } text { font-size: 11px; fill: #555 }

@@ -1,7 +1,8 @@
 """One process beside its limits: what it may have, and what it uses now. The door to psutil."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,18 +76,18 @@ def read_usage(pid: int, proc: Path = _PROC) -> Usage:
         process = psutil.Process(pid)
         limits = parse_limits((proc / str(pid) / "limits").read_text())
         memory = process.memory_info()
-        threads_max = _smallest(limits["nproc"][0], _group_limit(pid, proc, "pids", "pids.max"))
-        memory_max = _group_limit(pid, proc, "memory", "memory.limit_in_bytes")
         gauges = (
             _gauge("descriptors", _seen(process.num_fds), limits["nofile"]),
-            _gauge("threads", process.num_threads(), (threads_max, None)),
+            _gauge("threads", process.num_threads(), (None, None)),
+            _threads_of_the_user(process, limits["nproc"]),
             _gauge("address space", memory.vms, limits["as"]),
-            _gauge("resident memory", memory.rss, (memory_max, None)),
+            _gauge("resident memory", memory.rss, (None, None)),
             _gauge(
                 "mappings",
                 _seen(lambda: (proc / str(pid) / "maps").read_bytes().count(b"\n")),
                 (_sysctl(proc, "vm/max_map_count"), None),
             ),
+            *_groups(pid, proc),
         )
         return Usage(
             pid=pid,
@@ -122,27 +123,48 @@ def _sysctl(proc: Path, name: str) -> int | None:
         return None
 
 
-def _group_limit(pid: int, proc: Path, controller: str, v1_file: str) -> int | None:
-    """The least limit of the process's cgroup and those above it, v1 or v2; None for none."""
+def _threads_of_the_user(process: psutil.Process, nproc: tuple[int | None, int | None]) -> Gauge:
+    """RLIMIT_NPROC counts all threads of a user, and does not hold for root (getrlimit(2))."""
+    uid, used = process.uids().real, 0
+    for other in psutil.process_iter():
+        with suppress(psutil.Error):
+            used += other.num_threads() if other.uids().real == uid else 0
+    return _gauge("threads of the user", used, nproc if uid else (None, None))
+
+
+def _groups(pid: int, proc: Path) -> Iterator[Gauge]:
+    """What the process's cgroup, or one above it, limits: the limit is for all in it together."""
+    rows = (
+        ("tasks of the cgroup", "pids", ("pids.current", "pids.max")),
+        ("memory of the cgroup", "memory", ("memory.usage_in_bytes", "memory.limit_in_bytes")),
+    )
+    for name, controller, v1 in rows:
+        found = [
+            _gauge(name, used, (limit, None))
+            for used, limit in _group_uses(pid, proc, controller, v1)
+            if limit is not None
+        ]
+        yield from sorted(found, key=lambda one: one.share or 0)[-1:]
+
+
+def _group_uses(
+    pid: int, proc: Path, controller: str, v1: tuple[str, str]
+) -> Iterator[tuple[int, int | None]]:
+    """Use and limit of the process's cgroup and of those above it, version 1 or 2."""
     root = Path("/sys/fs/cgroup")
     for line in (proc / str(pid) / "cgroup").read_text().splitlines():
         _number, names, path = line.split(":", 2)
         if controller not in names.split(",") and names:
             continue
         top = root / controller if names else root
+        files = v1 if names else (f"{controller}.current", f"{controller}.max")
         group = top / path.lstrip("/")
-        file = v1_file if names else f"{controller}.max"
-        places = [group, *(one for one in group.parents if one.is_relative_to(top))]
-        seen = [one / file for one in places if (one / file).is_file()]
-        if seen:
-            return _smallest(*(_unbounded(number(one.read_text().strip())) for one in seen))
-    return None
+        for place in (group, *(one for one in group.parents if one.is_relative_to(top))):
+            with suppress(OSError, ValueError):
+                used, limit = ((place / file).read_text().strip() for file in files)
+                yield int(used), _unbounded(number(limit))
 
 
 def _unbounded(value: int | None) -> int | None:
     # v1 says "no limit" of memory as the greatest multiple of a page.
     return None if value is None or value >= _V1_UNLIMITED else value
-
-
-def _smallest(*amounts: int | None) -> int | None:
-    return min((one for one in amounts if one is not None), default=None)

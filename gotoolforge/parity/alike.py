@@ -39,7 +39,7 @@ def read_alike(snapshot: Snapshot) -> Alike:
     try:
         return _read(snapshot)
     except ValueError as error:
-        what = f"the snapshot has a limit that is no number: {error}"
+        what = f"the snapshot has a limit that makes no sense: {error}"
         raise SnapshotError(what, hint="capture it again") from error
 
 
@@ -49,7 +49,10 @@ def _read(snapshot: Snapshot) -> Alike:
         soft = snapshot.value(f"rlimit.{row.name}.soft")
         hard = snapshot.value(f"rlimit.{row.name}.hard")
         if soft is not None and hard is not None:
-            limits[row.name] = (number(soft), number(hard))
+            limits[row.name] = pair = (number(soft), number(hard))
+            if not 0 <= _order(pair[0]) <= _order(pair[1]):
+                what = f"rlimit.{row.name}: soft {soft}, hard {hard}"
+                raise ValueError(what)
     env: dict[str, str | None] = {}
     for name in _VARIABLES:
         value = snapshot.value(f"env.{name}")
@@ -88,5 +91,5 @@ def fit(
     return (soft if _order(soft) <= _order(own[1]) else own[1], own[1]), False
 
 
-def _order(value: int) -> float:
-    return float("inf") if value == resource.RLIM_INFINITY else value
+def _order(value: int | None) -> float:
+    return float("inf") if value in {None, resource.RLIM_INFINITY} else value

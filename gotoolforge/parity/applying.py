@@ -5,11 +5,12 @@ import os
 import resource
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 from gotoolforge import run
 from gotoolforge.console import Console
 from gotoolforge.errors import ApplyError
-from gotoolforge.limits.names import load_rlimits
+from gotoolforge.limits.names import INFINITY, load_rlimits
 from gotoolforge.parity import group
 from gotoolforge.parity.alike import Alike, fit
 from gotoolforge.parity.keys import CAPABILITIES
@@ -46,7 +47,8 @@ def run_alike(words: tuple[str, ...], alike: Alike, console: Console, *, strict:
             console.warn(f"not applied: {one}")
         if failed and strict:
             what = f"{len(failed)} of the limits cannot be applied (--strict)"
-            raise ApplyError(what, hint="run it as root, or without --strict")
+            hint = "run it as root (of the machine, not of a container), or without --strict"
+            raise ApplyError(what, hint=hint)
         command = Command(argv=words, env=alike.env)
         before_it = _before(settings, joined, dropped, no_new_privs=alike.no_new_privs)
         return run.foreground(command, before_it)
@@ -63,14 +65,31 @@ def plan_rlimits(alike: Alike) -> tuple[dict[int, tuple[int, int]], list[str]]:
         if number is None or row.name not in alike.rlimits:
             continue
         own = resource.getrlimit(number)
-        settings[number], whole = fit(alike.rlimits[row.name], own, may_raise=may_raise)
-        if not whole:
-            hard = alike.rlimits[row.name][1]
-            given = "unlimited" if hard is None else hard
+        soft, hard = alike.rlimits[row.name]
+        most = _most_files() if row.name == "nofile" else None
+        if most is not None and (hard is None or hard > most):
             failed.append(
-                f"{row.name} {given}: the hard limit here is {own[1]}, and only root may raise it"
+                f"nofile {_said(hard)}: no process here may have more than fs.nr_open, {most}"
+            )
+            soft, hard = min(soft or most, most), most
+        settings[number], whole = fit((soft, hard), own, may_raise=may_raise)
+        if not whole:
+            failed.append(
+                f"{row.name} {_said(hard)}: the hard limit here is {own[1]}, and raising it wants "
+                "CAP_SYS_RESOURCE"
             )
     return settings, failed
+
+
+def _said(limit: int | None) -> str:
+    return INFINITY if limit is None else str(limit)
+
+
+def _most_files() -> int | None:
+    try:
+        return int(Path("/proc/sys/fs/nr_open").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def may_raise_limits() -> bool:

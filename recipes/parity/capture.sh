@@ -206,7 +206,37 @@ environment() {
       value=$(printf '%s\n' "$text" | sed -n "s/^$name=//p"); value=${value:-unset}
     else miss "env.$name" "$(why "$proc/$pid/environ")"; continue; fi
     put "env.$name" "$value"
+    if [ "$name" = GOMAXPROCS ]; then processors "$value"; fi
   done
+}
+
+processors() { # what GOMAXPROCS is for a Go program, with go 1.25 in its go.mod and before
+  list=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "$proc/$pid/status" 2>/dev/null)
+  if [ -z "$list" ]; then
+    for key in go.maxprocs go.maxprocs_before_1_25; do miss $key "no Cpus_allowed_list in $proc/$pid/status"; done
+    return
+  fi
+  count=0
+  for part in $(printf '%s' "$list" | tr , ' '); do
+    count=$((count + ${part#*-} - ${part%-*} + 1))
+  done
+  procs=$count quota=
+  # Go reads the group that the process is in, and none above it (src/runtime/cgroup_linux.go).
+  here=$(group_path cpu) base=$sys/fs/cgroup/cpu
+  if [ -d "$base$here" ]; then
+    quota=$(cat "$base$here/cpu.cfs_quota_us" 2>/dev/null) period=$(cat "$base$here/cpu.cfs_period_us" 2>/dev/null)
+  else
+    text=$(cat "$sys/fs/cgroup$(group_path '')/cpu.max" 2>/dev/null)
+    quota=${text% *} period=${text#* }
+  fi
+  case $quota in '' | max | -*) ;; *)
+    share=$(((quota + period - 1) / period))
+    if [ "$share" -lt 2 ]; then share=2; fi
+    if [ "$share" -lt "$procs" ]; then procs=$share; fi ;;
+  esac
+  case $1 in [1-9]*) procs=$1 count=$1 ;; esac
+  put go.maxprocs "$procs"
+  put go.maxprocs_before_1_25 "$count"
 }
 
 files() {
@@ -255,7 +285,7 @@ probed() { # the static probe of this architecture, run from a folder that may h
   name=$(uname -m)
   case $name in i?86) name=i386 ;; armv[78]l) name=armv7l ;; esac
   eval "text=\${probe_$name-}"
-  if [ -z "$text" ]; then no_probe "this script carries no probe for $name"; return; fi
+  if [ -z "$text" ]; then no_probe "this script carries no probe for $name (parity script --arch $name)"; return; fi
   if ! command -v base64 >/dev/null 2>&1; then no_probe "there is no base64 to unpack the probe with"; return; fi
   said="no folder to write a program to"
   for folder in "${TMPDIR:-/tmp}" /dev/shm /var/tmp /run "$HOME"; do
@@ -275,13 +305,15 @@ capture() {
   put capture.process "$pid"
   put capture.time "$(date -u +%Y-%m-%dT%H:%M:%SZ 2>/dev/null)"
   kernel; libc; limits; groups; sysctls; machine; security; environment; files; containers; probed
+  # Last, and on the same way as all the rest: without it the document is not whole.
+  if [ -d "$proc/$pid" ]; then put capture.complete yes; fi
 }
 
 printf '{"kind": "gotoolforge-parity", "version": 1, "entries": {\n'
 capture | tr -d '\000-\011\013-\037\177' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' \
-  -e 's/ *$//' -e 's/^V \([^ ]*\) *\(.*\)$/"\1": {"value": "\2"},/' -e 's/^U \([^ ]*\) \(.*\)$/"\1": {"unknown": "\2"},/'
+  -e 's/ *$//' -e 's/^V \([^ ]*\) *\(.*\)$/"\1": {"value": "\2"},/' -e 's/^U \([^ ]*\) \(.*\)$/"\1": {"unknown": "\2"},/' \
+  -e '/^"capture.complete"/s/,$/}}/'
 if ! [ -d "$proc/$pid" ]; then
   echo "capture: process $pid has ended meanwhile: what was said of it is not whole" >&2
   exit 3
 fi
-printf '"capture.complete": {"value": "yes"}}}\n'

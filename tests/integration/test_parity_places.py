@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def bundle(folder: Path) -> Path:
     config = json.loads((folder / "config.json").read_text())
     config["root"]["readonly"] = False
     limits = [{"type": "RLIMIT_NOFILE", "soft": 333, "hard": 444}]
-    config["process"] |= {"args": ["sh", "-s"], "terminal": False, "rlimits": limits}
+    config["process"] |= {"args": ["sleep", "600"], "terminal": False, "rlimits": limits}
     config["process"]["env"].append("GOMAXPROCS=3")
     usr = {"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]}
     config["mounts"].append(usr)
@@ -72,13 +73,28 @@ def bundle(folder: Path) -> Path:
     return folder
 
 
-def test_a_container_says_what_it_was_given(tool: Run, tmp_path: Path) -> None:
-    script = tool("parity", "script")
-    assert script.returncode == 0, script.stderr
+@pytest.fixture
+def container(tmp_path: Path) -> Iterator[list[str]]:
+    """A running container; the words that start a program in it, with no terminal."""
     folder = bundle(tmp_path / "bundle")
     name = f"gotoolforge-parity-{os.getpid()}-{time.monotonic_ns()}"
-    argv = [*ALONE, "crun", *FLAGS["crun"], "run", "--bundle", str(folder), name]
-    done = subprocess.run(argv, input=script.stdout, capture_output=True, text=True, timeout=300)
+    words = [*ALONE, "crun", *FLAGS["crun"]]
+    streams = {"stdin": -3, "stdout": -3, "stderr": -3}
+    subprocess.run([*words, "run", "-d", "-b", folder, name], check=True, timeout=300, **streams)
+    yield [*words, "exec", name]
+    subprocess.run([*words, "delete", "-f", name], check=True, timeout=300)
+
+
+def test_a_container_says_what_it_was_given(
+    tool: Run, container: list[str], tmp_path: Path
+) -> None:
+    """As README has it for docker and kubectl: the script through a pipe into `exec ... sh`.
+
+    What exec starts may have other limits than the container's own process, which is number 1.
+    """
+    script = shlex.join([*TOOL, "parity", "script", "--pid", "1"])
+    pipe = f"{script} | {shlex.join([*container, 'sh'])}"
+    done = subprocess.run(["sh", "-c", pipe], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     inside = tmp_path / "inside.json"
     inside.write_text(done.stdout)

@@ -79,23 +79,57 @@ def test_advice_grows_with_connections_and_with_c() -> None:
     assert "ulimit" not in drop_in(small)
 
 
+def limits_of(path: Path, name: str = "") -> dict[str, str]:
+    return {key: one.value for key, one in unit.read_unit(path, name)[0].limits.items()}
+
+
 def test_a_unit_says_what_its_limits_really_are(tmp_path: Path) -> None:
     path = tmp_path / "app.service"
     path.write_text(
         "[Unit]\nLimitNOFILE=1\n[Service]\nExecStartPre=/bin/sh -c 'ulimit -n 65536'\n"
-        "ExecStart=/usr/bin/true\n# LimitNOFILE=7\nLimitNOFILE=2048\n"
+        "ExecStart=-/usr/bin/true --x\n# LimitNOFILE=7\nLimitNOFILE=2048\nTasksMax=9\n"
     )
-    values, findings = unit.read_unit(path)
-    assert values["LimitNOFILE"] == "2048"
+    found, findings = unit.read_unit(path)
+    assert limits_of(path) == {"LimitNOFILE": "2048", "TasksMax": "9"}
+    assert (found.program, found.limits["TasksMax"].source) == ("/usr/bin/true", str(path))
     assert [one.check for one in findings] == ["unit.ulimit"]
     (tmp_path / "app.service.d").mkdir()
     (tmp_path / "app.service.d" / "x.conf").write_text("[Service]\nLimitNOFILE=4096:8192\n")
-    assert unit.read_unit(path)[0]["LimitNOFILE"] == "4096:8192"
+    assert limits_of(path)["LimitNOFILE"] == "4096:8192"
+    most = int(Path("/proc/sys/fs/nr_open").read_text())
+    (tmp_path / "app.service.d" / "y.conf").write_text(f"[Service]\nLimitNOFILE={most + 1}\n")
+    assert "unit.nr_open" in [one.check for one in unit.read_unit(path)[1]]
+
+
+def test_drop_ins_of_every_folder_count_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As systemd.unit(5) has it: the file in /usr, an administrator's drop-ins in /etc."""
+    etc, usr = tmp_path / "etc", tmp_path / "usr"
+    monkeypatch.setattr(unit, "_LIBRARY", (str(etc), str(usr)))
+    texts = {
+        usr / "system" / "app@.service": "[Service]\nExecStart=/x\nLimitCORE=5\nTasksMax=5\n",
+        usr / "system" / "app@.service.d" / "20.conf": "[Service]\nLimitNOFILE=20\n",
+        usr / "system" / "service.d" / "30.conf": "[Service]\nLimitNPROC=30\nLimitCORE=\n",
+        etc / "system" / "app@one.service.d" / "20.conf": "[Service]\nLimitNOFILE=21\n",
+        etc / "system" / "app@.service.d" / "10.conf": "[Service]\nLimitNOFILE=10\nTasksMax=\n",
+        etc / "system.conf": "[Manager]\nDefaultTasksMax=77\n#DefaultLimitNOFILE=1\n",
+        etc / "system.conf.d" / "a.conf": "[Manager]\nDefaultLimitMEMLOCK=8M\n",
+    }
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    path = unit.find_unit("app@one")
+    assert path == usr / "system" / "app@.service"
+    assert limits_of(path, "app@one.service") == {
+        "LimitNOFILE": "21", "LimitNPROC": "30", "TasksMax": "77", "LimitMEMLOCK": "8M",
+    }  # fmt: skip
+    assert limits_of(path, "app@two.service")["LimitNOFILE"] == "20"
 
 
 def test_a_unit_without_limits_has_those_of_systemd(tmp_path: Path) -> None:
     path = tmp_path / "app.service"
     path.write_text("[Service]\nExecStart=/usr/bin/true\n")
-    assert unit.read_unit(path)[0]["LimitNOFILE"].startswith("1024:524288")
+    assert limits_of(path)["LimitNOFILE"]
     with pytest.raises(UnreadableError):
         unit.find_unit("nosuch-unit-anywhere")

@@ -1,8 +1,10 @@
 """Snapshots, their comparison, and what is to be applied: values in, values out."""
 
 import json
+import os
 import resource
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,12 +32,17 @@ def captured(*words: str) -> Snapshot:
     return parse_snapshot(done.stdout, "the script")
 
 
+@cache
+def once() -> Snapshot:
+    return captured()
+
+
 def matter(findings: tuple[Finding, ...]) -> dict[str, str]:
     return {one.check: one.severity for one in findings if one.severity != "note"}
 
 
 def test_the_script_captures_this_machine_twice_alike_and_every_key_has_a_row() -> None:
-    one, two = captured(), captured()
+    one, two = once(), captured()
     assert not matter(compare(one, two))
     assert one.value("kernel.release") == Path("/proc/sys/kernel/osrelease").read_text().strip()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -68,10 +75,13 @@ def test_every_row_says_what_it_changes_and_where_that_stands() -> None:
         ("security.cap_bounding", "000001ffffffffff", "00000000a80425fb", "warning"),
         ("kernel.arch", "x86_64", "sparc64", "error"),
         ("libc.version", "2.36", "2.17", "error"),
+        ("syscall.openat2", "works", "EPERM", "error"),
+        ("syscall.openat2", "works", "ENOSYS", "warning"),
+        ("syscall.bpf", "works", "EPERM", "warning"),
     ],
 )
 def test_a_change_in_a_copy_is_found(key: str, here: str, there: str, severity: str) -> None:
-    whole = captured().entries
+    whole = once().entries
     local = Snapshot(entries=whole | {key: Entry(value=here)})
     server = Snapshot(entries=whole | {key: Entry(value=there)})
     assert matter(compare(server, local)) == {key: severity}
@@ -132,6 +142,16 @@ def test_a_bad_snapshot_is_refused_in_words(content: bytes, word: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("broken", ["tr", "sed"])
+def test_a_shell_without_working_tools_makes_no_whole_snapshot(broken: str, tmp_path: Path) -> None:
+    (tmp_path / broken).write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / broken).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", SCRIPT], capture_output=True, env=env)
+    with pytest.raises(SnapshotError, match="cut off"):
+        parse_snapshot(done.stdout, "x")
+
+
 def test_a_banner_and_last_words_around_a_snapshot_do_not_matter() -> None:
     text = b"Welcome to web1!\n{not json}\n" + document() + b"\nlogout\n"
     assert parse_snapshot(text, "x").value("a") == "1"
@@ -184,6 +204,25 @@ def test_cgroup_v1_without_limits_says_max(tmp_path: Path) -> None:
     assert one.value("cgroup.cpu.milli") == "max"
     assert one.value("cgroup.memory.max") == "max"
     assert one.value("cgroup.pids.max") == "77"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "quota", "procs", "before"),
+    [
+        ("0-7", "250000 100000", "3", "8"),
+        ("0-7", "50000 100000", "2", "8"),  # Go never takes less than 2 for a quota
+        ("0-3,8,10-11", "max 100000", "7", "7"),
+        ("5", "400000 100000", "1", "1"),
+    ],
+)
+def test_what_gomaxprocs_will_be_is_said(
+    tmp_path: Path, allowed: str, quota: str, procs: str, before: str
+) -> None:
+    files = {"cgroup.controllers": "cpu\n", "a/cpu.max": f"{quota}\n"}
+    words = kernel_files(tmp_path, files, "0::/a\n")
+    (tmp_path / "proc" / "self" / "status").write_text(f"Cpus_allowed_list:\t{allowed}\n")
+    one = captured(*words)
+    assert (one.value("go.maxprocs"), one.value("go.maxprocs_before_1_25")) == (procs, before)
 
 
 def test_what_cannot_be_read_is_unknown_with_the_reason(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """What is to be applied to a program, and the same as containers and systemd spell it."""
 
 import resource
+from pathlib import Path
 
 import pytest
 import yaml
 
 from gotoolforge.errors import SnapshotError
 from gotoolforge.parity import alike, forms, group
+from gotoolforge.parity.applying import plan_rlimits
 from gotoolforge.parity.calls import captured_profile
 from gotoolforge.seccomp.profile import verdict
 
@@ -107,6 +109,19 @@ def test_the_same_limits_for_a_scope_of_systemd() -> None:
     )
 
 
-def test_a_limit_that_is_no_number_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("soft", "hard"), [("many", "1"), ("2", "1"), ("unlimited", "1"), ("-5", "1")]
+)
+def test_a_limit_that_makes_no_sense_is_refused(soft: str, hard: str) -> None:
     with pytest.raises(SnapshotError):
-        alike.read_alike(snapshot(rlimit__nofile__soft="many", rlimit__nofile__hard="1"))
+        alike.read_alike(snapshot(rlimit__nofile__soft=soft, rlimit__nofile__hard=hard))
+
+
+@pytest.mark.parametrize("hard", ["unlimited", str(2**70), str(2**40)])
+def test_more_files_than_the_kernel_gives_are_told_and_cut(hard: str) -> None:
+    wanted = alike.read_alike(snapshot(rlimit__nofile__soft="64", rlimit__nofile__hard=hard))
+    settings, failed = plan_rlimits(wanted)
+    most = int(Path("/proc/sys/fs/nr_open").read_text())
+    assert 0 < settings[resource.RLIMIT_NOFILE][1] <= most
+    assert settings[resource.RLIMIT_NOFILE][0] == 64
+    assert "fs.nr_open" in failed[0]
