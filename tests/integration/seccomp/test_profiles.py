@@ -91,6 +91,10 @@ def test_a_container_works_and_is_closed(
     done = run_container(runtime, tmp_path / f"s-{runtime}", built("server"), server)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("served ")
+    engines = run_container(
+        runtime, tmp_path / f"e-{runtime}", built("server"), server, as_engine=True
+    )
+    assert engines.stdout.startswith("served "), engines.stderr
     # `hello`'s profile on a program that tries what its own would allow.
     hello = profile_of(tool, built("hello"), tmp_path / "h.json", "--runtime", runtime)
     words = ("unshare", "mount", "ptrace", "clone", "clone3")
