@@ -7,7 +7,6 @@ those who refer to it. Any other pointer in data (method tables, arrays of C) co
 
 import bisect
 import itertools
-import struct
 from collections import deque
 from collections.abc import Iterator
 
@@ -113,9 +112,11 @@ def _type_methods(image: Image) -> Iterator[int]:
     The linker has already left out those that no interface call and no reflection can reach.
     """
     begin, end = image.go_types
-    raw, text = image.read(begin, end - begin), image.go_text[0]
-    for (value,) in struct.iter_unpack(image.ends + "I", raw[: len(raw) // 4 * 4]):
-        function = image.by_start.get(text + value) if value else None
+    text = image.go_text[0]
+    distances = {start - text for start in image.starts}
+    # What is embedded lies here too: the words are looked through in C.
+    for value in sorted(distances.intersection(image.words_at(begin, end - begin, 4)) - {0}):
+        function = image.by_start[text + value]
         # pkg.(*T).Method or pkg.T.Method: two dots behind the last slash at least.
-        if function and function.name.rpartition("/")[2].count(".") >= 2:
+        if function.name.rpartition("/")[2].count(".") >= 2:
             yield function.start

@@ -7,6 +7,9 @@ from the symbol table, or, without one, from what is called and from how code is
 
 import bisect
 import struct
+import sys
+from array import array
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +126,9 @@ class Image:
             inside = address - one["p_vaddr"]
             if one["p_type"] == "PT_LOAD" and 0 <= inside < one["p_filesz"]:
                 begin = one["p_offset"] + inside
-                return bytes(self.raw[begin : begin + min(size, one["p_filesz"] - inside)])
+                end = begin + min(size, one["p_filesz"] - inside)
+                with memoryview(self.raw) as whole:
+                    return bytes(whole[begin:end])
         return b""
 
     def word(self, address: int, size: int = 0) -> int | None:
@@ -141,21 +146,35 @@ class Image:
         )  # fmt: skip
 
     def data_words(self, low: int, high: int) -> list[tuple[int, int]]:
-        """(place, value) of every aligned pointer-sized word in the data, low <= value < high."""
+        """(place, value) of every aligned pointer-sized word in the data, low <= value < high.
+
+        `low` and `high` are addresses of the image: words that hold none are read once, and left
+        out (most of a large program is data that was put into it).
+        """
+        return [one for one in self._pointers if low <= one[1] < high]
+
+    @cached_property
+    def _pointers(self) -> list[tuple[int, int]]:
         size = self.bits // 8
-        form = "Q" if size == 8 else "I"
+        low = max(1, min(one["p_vaddr"] for one in self._loads()))
+        high = max(one["p_vaddr"] + one["p_memsz"] for one in self._loads()) + 1
         found: list[tuple[int, int]] = []
         for begin, end in self.data_ranges:
             first = begin + -begin % size
-            raw = self.read(first, end - first)
-            values = struct.unpack(
-                f"{self.ends}{len(raw) // size}{form}", raw[: len(raw) // size * size]
-            )
+            values = self.words_at(first, end - first, size)
             found += [
                 (first + place * size, value)
                 for place, value in enumerate(values)
                 if low <= value < high
             ]
+        return found
+
+    def words_at(self, address: int, length: int, size: int) -> "array[int]":
+        """The bytes at an address as unsigned numbers of `size` (4 or 8) bytes."""
+        raw = self.read(address, length)
+        found = array("I" if size == 4 else "Q", raw[: len(raw) // size * size])
+        if self.order != sys.byteorder:
+            found.byteswap()
         return found
 
     def _relocate(self) -> None:
