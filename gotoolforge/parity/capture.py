@@ -15,7 +15,8 @@ from gotoolforge.parity import probe
 from gotoolforge.parity.snapshot import Snapshot, parse_snapshot
 from gotoolforge.run import Answer, Command
 
-_SECONDS = 120.0
+# A small or busy machine takes its time: the script starts some hundred programs.
+_SECONDS = 300.0
 _NO_PROCESS = 3
 _PIPE = "`gotoolforge parity script | ssh HOST sh > server.json` does the same with your own ssh"
 
@@ -123,7 +124,8 @@ def _ask(command: Command, given: str) -> Answer:
     try:
         return run.ask(command, given=given.encode(), seconds=_SECONDS)
     except TimeoutError as error:
-        raise CaptureError(str(error), hint=f"is the machine reachable? {_PIPE}") from error
+        hint = f"is the machine reachable, and not too busy? {_PIPE}"
+        raise CaptureError(str(error), hint=hint) from error
     except CaptureError:
         raise
     except GotoolforgeError as error:

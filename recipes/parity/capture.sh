@@ -24,7 +24,13 @@ if ! [ -d "$proc/$pid" ]; then
   exit 3
 fi
 
-put() { printf 'V %s %s\n' "$1" "$(printf '%s' "$2" | tr -s '\t\n ' '   ')"; }
+# Forks are what a capture costs: as few as can be.
+newline='
+'
+put() { # several lines become one; blanks are joined at the end
+  case $2 in *"$newline"*) set -- "$1" "$(printf '%s' "$2" | tr '\n' ' ')" ;; esac
+  printf 'V %s %s\n' "$1" "$2"
+}
 miss() { printf 'U %s %s\n' "$1" "$2"; }
 why() {
   if ! [ -e "$1" ]; then echo "there is no $1"
@@ -162,7 +168,10 @@ sysctls() {
       key=${file#"$proc"/sys/}
       # A pattern without a match stays as it is; a plain name without a file is worth a reason.
       case $key in *[*[]*) continue ;; esac
-      from "sysctl.$(printf '%s' "$key" | tr / .)" "$file"
+      name=sysctl rest=$key
+      while [ "$rest" != "${rest#*/}" ]; do name=$name.${rest%%/*} rest=${rest#*/}; done
+      name=$name.$rest
+      from "$name" "$file"
     done
   done
 }
@@ -310,7 +319,7 @@ capture() {
 }
 
 printf '{"kind": "gotoolforge-parity", "version": 1, "entries": {\n'
-capture | tr -d '\000-\011\013-\037\177' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' \
+capture | tr '\t' ' ' | tr -d '\000-\011\013-\037\177' | sed -e 's/   */ /g' -e 's/\\/\\\\/g' -e 's/"/\\"/g' \
   -e 's/ *$//' -e 's/^V \([^ ]*\) *\(.*\)$/"\1": {"value": "\2"},/' -e 's/^U \([^ ]*\) \(.*\)$/"\1": {"unknown": "\2"},/' \
   -e '/^"capture.complete"/s/,$/}}/'
 if ! [ -d "$proc/$pid" ]; then

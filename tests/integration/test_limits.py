@@ -80,6 +80,23 @@ def test_watch_sees_the_wall_before_requests_fail(tool: Run, server: Path) -> No
         said = ask(port, held, 20, patience=3)
         assert said[-1] != "HTTP/1.1 200 OK", "the wall was not reached"
         assert Path(f"/proc/{pid}/exe").readlink(), "running out of descriptors is no panic"
+        for one in held[:40]:
+            one.close()
+        again: list[socket.socket] = []
+        assert ask(port, again, 1) == ["HTTP/1.1 200 OK"], "accept is tried again"
+    for one in (*held, *again):
+        one.close()
+
+
+def test_a_server_that_limits_its_listener_lets_the_rest_wait(server: Path) -> None:
+    """Of 60 descriptors it keeps 32 for itself."""
+    held: list[socket.socket] = []
+    with serving(server, 60) as (_pid, port):
+        said = ask(port, held, 60, patience=3)
+        assert said == ["HTTP/1.1 200 OK"] * 28 + ["waits"]
+        held[0].close()
+        held[-1].settimeout(60)
+        assert held[-1].recv(4096).startswith(b"HTTP/1.1 200 OK")
     for one in held:
         one.close()
 
