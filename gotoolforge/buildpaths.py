@@ -41,11 +41,19 @@ class BuildPath(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_build_paths(
-    data: FileBytes, sections: Mapping[str, Any], *, bits: int, ends: str
+    data: FileBytes,
+    ranges: list[tuple[int, int]],
+    sections: Mapping[str, Any],
+    *,
+    bits: int,
+    ends: str,
 ) -> tuple[BuildPath, ...]:
-    """The folders with the most names first. `sections` are headers by name; there may be none."""
+    """The folders with the most names first.
+
+    `ranges` are where texts may lie; `sections` are headers by name, and there may be none.
+    """
     found: set[str] = set()
-    for raw in _texts(data):
+    for raw in _texts(data, ranges):
         found |= {one for one in raw if _SOURCE.search(one)}
         if len(found) > _MOST_NAMES:
             break
@@ -56,11 +64,12 @@ def find_build_paths(
     return _grouped(found)
 
 
-def _texts(data: FileBytes) -> Iterator[set[str]]:
-    for begin, raw in data.pieces(0, data.size, _OVERLAP):
-        # What begins in the overlap is whole in the next piece, and may be cut in this one.
-        most = len(raw) - _OVERLAP if begin + len(raw) < data.size else len(raw)
-        yield _names(raw, most)
+def _texts(data: FileBytes, ranges: list[tuple[int, int]]) -> Iterator[set[str]]:
+    for first, last in ranges:
+        for begin, raw in data.pieces(first, last, _OVERLAP):
+            # What begins in the overlap is whole in the next piece, and may be cut in this one.
+            most = len(raw) - _OVERLAP if begin + len(raw) < last else len(raw)
+            yield _names(raw, most)
 
 
 def _names(raw: bytes, most: int) -> set[str]:

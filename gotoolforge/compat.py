@@ -178,7 +178,7 @@ def by_libc(facts: ElfFacts, verdict: str, path: Path) -> Place:
     Raises UnreadableError if it is no ELF library. What other libraries are asked for is not known.
     """
     try:
-        libc = read_elf(path)
+        libc = read_elf(path, exports=True)
     except (OSError, ValueError, NotElfError, BrokenElfError) as error:
         what = f"{path}: {error}"
         raise UnreadableError(what, hint="name the distribution's libc.so.6") from error
@@ -222,7 +222,7 @@ def _unsatisfied(facts: ElfFacts, offered: set[tuple[str, str]]) -> Iterator[str
 def _library(root: Path, name: str, facts: ElfFacts) -> ElfFacts | None:
     for path in rootfs.find_libraries(root, name):
         try:
-            found = read_elf(path)
+            found = read_elf(path, exports=True)
         except (OSError, ValueError, NotElfError, BrokenElfError):
             continue
         if (found.machine, found.bits, found.order) == (facts.machine, facts.bits, facts.order):

@@ -96,8 +96,8 @@ class DynamicTables:
             if not following:
                 return
 
-    def symbols(self) -> Iterator[Symbol]:
-        """All dynamic symbols that have a name."""
+    def symbols(self, *, exports: bool) -> Iterator[Symbol]:
+        """The dynamic symbols that have a name and are asked for; with `exports` the others too."""
         table = self._place(_SYMTAB)
         if table is None:
             return
@@ -115,7 +115,7 @@ class DynamicTables:
             strict=False,
         ):
             info, section = (row[1], row[3]) if self.bits == 64 else (row[3], row[5])
-            if not 0 < row[0] < most or info >> 4 == 0:
+            if (section and not exports) or not 0 < row[0] < most or info >> 4 == 0:
                 continue
             version, library = versions.get(number & 0x7FFF, ("", ""))
             yield Symbol(

@@ -29,6 +29,9 @@ _SYSTEMS = {
     "ELFOSABI_SOLARIS": "solaris",
 }
 _ARCHIVE = "an archive of objects"
+_KINDS = {b"!<arch>\n": _ARCHIVE, b"\xcf\xfa\xed\xfe": "a Mach-O file", b"MZ": "a Windows program",
+          b"\xca\xfe\xba\xbe": "a Mach-O or Java file", b"#!": "a script",
+          b"\0asm": "a WebAssembly module"}  # fmt: skip
 _ENTRY_BYTES = 64
 _LONGEST_NAME = 4096
 _LONGEST_TABLE = 1 << 20
@@ -89,13 +92,15 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, ...] = (),
-             functions: tuple[str, ...] = (), build_paths: bool = False) -> ElfFacts:  # fmt: skip
+             functions: tuple[str, ...] = (), build_paths: bool = False,
+             exports: bool = False) -> ElfFacts:  # fmt: skip
     """The facts of an ELF file; of `symbols`, `strings` and Go `functions`, those that it has.
 
     `symbols` are looked for in files without NEEDED, `strings` in those of them that do not start
     in Go's code: nothing else turns on them.
-    Paths of the machine that built it are looked for if `build_paths` says so. Raises OSError,
-    NotElfError or BrokenElfError.
+    Paths of the machine that built it are looked for if `build_paths` says so; of the dynamic
+    symbols, those that it defines are told if `exports` does, which may be tens of thousands.
+    Raises OSError, NotElfError or BrokenElfError.
     """
     # A FIFO or a device would block or never end, and opening may already wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -108,7 +113,7 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
         if start[:4] != b"\x7fELF":
             raise NotElfError(_looks_like(start))
         try:
-            reader = _Reader(data, handle)
+            reader = _Reader(data, handle, exports=exports)
             facts = reader.facts(symbols, strings, functions)
             if build_paths:
                 facts = msgspec.structs.replace(facts, build_paths=reader.build_paths())
@@ -123,15 +128,7 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
 
 
 def _looks_like(start: bytes) -> str:
-    kinds = {
-        b"!<arch>\n": _ARCHIVE,
-        b"\xcf\xfa\xed\xfe": "a Mach-O file",
-        b"\xca\xfe\xba\xbe": "a Mach-O or Java file",
-        b"MZ": "a Windows program",
-        b"#!": "a script",
-        b"\0asm": "a WebAssembly module",
-    }
-    for magic, words in kinds.items():
+    for magic, words in _KINDS.items():
         if start.startswith(magic):
             return words
     return "an empty file" if not start else "not an ELF file"
@@ -140,10 +137,10 @@ def _looks_like(start: bytes) -> str:
 class _Reader:
     """One file; `at` turns addresses of the running program into places in the file."""
 
-    def __init__(self, data: FileBytes, handle: BinaryIO) -> None:
+    def __init__(self, data: FileBytes, handle: BinaryIO, *, exports: bool) -> None:
         from elftools.elf.elffile import ELFFile
 
-        self.data = data
+        self.data, self.exports = data, exports
         self.elf: Any = ELFFile(handle)
         self.bits: int = self.elf.elfclass
         self.order = "little" if self.elf.little_endian else "big"
@@ -174,12 +171,13 @@ class _Reader:
         header, dynamic = self.elf.header, self.dynamic
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
         names = self._section_names
-        go = goelf.read_go(self.data, self.segments, self.bits, self.order, functions)
+        machine = str(header["e_machine"])
+        go = goelf.read_go(self.data, self.segments, machine, self.bits, self.order, functions)
         starts_in_go = bool(go and go.text and go.text[0] <= header["e_entry"] < go.text[1])
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(
             type=str(header["e_type"]).removeprefix("ET_"),
-            machine=str(header["e_machine"]),
+            machine=machine,
             system=_SYSTEMS.get(str(header["e_ident"]["EI_OSABI"]), ""),
             bits=self.bits,
             order=self.order,
@@ -191,7 +189,7 @@ class _Reader:
             rpath=self._first_string(15),
             runpath=self._first_string(29),
             versions=tuple((library, version) for library, version, _ in self.tables.needs()),
-            dynamic_symbols=tuple(self.tables.symbols()),
+            dynamic_symbols=tuple(self.tables.symbols(exports=self.exports)),
             offers=tuple(version for version, _ in self.tables.offers()),
             notes=read_notes(self.data, self.segments, names, self.ends),
             has_dynamic=bool(dynamic),
@@ -211,7 +209,8 @@ class _Reader:
         )
 
     def build_paths(self) -> tuple[BuildPath, ...]:
-        return find_build_paths(self.data, self._section_names, bits=self.bits, ends=self.ends)
+        places = goelf.data_ranges(self.segments, self.data.size), self._section_names
+        return find_build_paths(self.data, *places, bits=self.bits, ends=self.ends)
 
     def _mips_float(self) -> int | None:
         """The field fp_abi of Elf_Internal_ABIFlags_v0 (the MIPS psABI supplement), or None."""

@@ -6,6 +6,7 @@ first words of moduledata, the same from Go 1.16 to 1.27), cmd/link.
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from gotoolforge.filebytes import FileBytes
 _BUILDINFO = b"\xff Go buildinf:"
 # Go 1.20+, 1.18, 1.16, 1.2 (debug/gosym).
 _PCLNTAB_MAGICS = (0xFFFFFFF1, 0xFFFFFFF0, 0xFFFFFFFA, 0xFFFFFFFB)
+# The smallest step of code (sys.PCQuantum); 4 on all the others.
+_STEPS = {"EM_386": 1, "EM_X86_64": 1, "EM_S390": 2}
 _TEXT_WORD = 22
 _MOST_TABLES = 64
 _LONGEST_TEXT = 1 << 24
@@ -44,25 +47,19 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True):
     cgo_calls: tuple[CgoCall, ...] = ()
 
 
-def read_go(
-    data: FileBytes,
-    segments: list[dict[str, Any]],
-    bits: int,
-    order: str,
-    functions: tuple[str, ...],
-) -> GoFacts | None:
+def read_go(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str,
+            functions: tuple[str, ...]) -> GoFacts | None:  # fmt: skip
     """The Go facts of an ELF file, or None if it is not a Go program.
 
     A build info blob alone does not make one: a file that embeds a Go program has one too. It
     counts if it lies at the start of a section or segment page, 16-byte aligned, in loaded data.
     """
-    tables = _find_pclntabs(data, segments, bits, order)
+    tables, confirmed = _find_table(data, segments, machine, bits, order)
     info = _read_buildinfo(data, segments, order)
     if info is None and not tables:
         return None
     version, text = info or ("", "")
     fields = _parse_modinfo(text)
-    confirmed = _confirm(data, segments, bits, order, tables)
     names = _function_names(data, segments, bits, order, confirmed[0]) if confirmed else None
     present = data.having((b"\0%b\0" % one.encode() for one in functions), *names) if names else ()
     return GoFacts(
@@ -115,57 +112,90 @@ def file_offset(segments: list[dict[str, Any]], address: int) -> int | None:
     return None
 
 
-def _loaded(
-    segments: list[dict[str, Any]], *, writable: bool | None = None
-) -> list[dict[str, Any]]:
-    loads = [one for one in segments if one["p_type"] == "PT_LOAD" and one["p_filesz"]]
-    if writable is None:
-        return loads
-    return [one for one in loads if bool(one["p_flags"] & 2) == writable]
+def data_ranges(segments: list[dict[str, Any]], size: int) -> list[tuple[int, int]]:
+    """The parts of a file that may hold data: all but code, where a segment is for data alone.
+
+    A linker that separates them (-z separate-code, --rosegment, Go's own) puts no data into code;
+    others put read-only data there.
+    """
+    loads = _loaded(segments)
+    apart = any(not one["p_flags"] & 3 for one in loads)
+    code = [(one["p_offset"], one["p_offset"] + one["p_filesz"])
+            for one in loads if apart and one["p_flags"] & 1]  # fmt: skip
+    ranges, begin = [], 0
+    for first, last in sorted(code):
+        if begin < first:
+            ranges.append((begin, first))
+        begin = max(begin, last)
+    return [*ranges, (begin, size)] if begin < size else ranges
+
+
+def _loaded(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in segments if one["p_type"] == "PT_LOAD" and one["p_filesz"]]
+
+
+def _with_data(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The loaded segments that may hold data, the writable ones first: see `data_ranges`."""
+    loads = _loaded(segments)
+    apart = any(not one["p_flags"] & 3 for one in loads)
+    return sorted(
+        (one for one in loads if not (apart and one["p_flags"] & 1)),
+        key=lambda one: not one["p_flags"] & 2,
+    )
+
+
+def _find_table(
+    data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str
+) -> tuple[int, tuple[int, tuple[int, int]] | None]:
+    """How many function tables there may be, and the first that is one, with Go's text."""
+    seen = 0
+    for table in _find_pclntabs(data, segments, machine, bits, order):
+        seen += 1
+        if confirmed := _confirm(data, segments, bits, order, table):
+            return seen, confirmed
+        if seen >= _MOST_TABLES:
+            break
+    return seen, None
 
 
 def _find_pclntabs(
-    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str
-) -> list[int]:
-    """Addresses where a function table may begin, in the file's own byte order and word size."""
-    # One pass for all magics: their upper three bytes and what follows are the same.
+    data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str
+) -> Iterator[int]:
+    """Addresses where a function table may begin, in the file's own byte order and word size.
+
+    It begins with a magic, two zeros, the machine's smallest step of code, and its word size.
+    """
     little = order == "little"
-    needle, before = (b"\xff\xff\xff\0\0", 1) if little else (b"\xff\xff\xff", 0)
-    found: list[int] = []
-    for segment in _loaded(segments):
-        end = segment["p_offset"] + segment["p_filesz"]
-        for place in data.find_each(needle, segment["p_offset"], end):
+    # One pass for all magics, by what they have in common.
+    end = bytes([0, 0, _STEPS.get(machine, 4), bits // 8])
+    needle, before = (b"\xff\xff\xff" + end, 1) if little else (end, 4)
+    for segment in _with_data(segments):
+        last = segment["p_offset"] + segment["p_filesz"]
+        for place in data.find_each(needle, segment["p_offset"], last):
             start = place - before
-            head = data.read(start, 8)
-            if len(head) < 8 or head[4:6] != b"\0\0" or head[6] not in (1, 2, 4):
-                continue
-            magic = int.from_bytes(head[:4], "little" if little else "big")
-            if magic in _PCLNTAB_MAGICS and head[7] == bits // 8:
-                found.append(segment["p_vaddr"] + start - segment["p_offset"])
-                if len(found) >= _MOST_TABLES:
-                    return found
-    return found
+            magic = int.from_bytes(data.read(start, 4), "little" if little else "big")
+            if magic in _PCLNTAB_MAGICS:
+                yield segment["p_vaddr"] + start - segment["p_offset"]
 
 
 def _confirm(
-    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str, tables: list[int]
+    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str, table: int
 ) -> tuple[int, tuple[int, int]] | None:
-    """The table that moduledata names, and Go's text: it begins with the table's address.
+    """The table, if a moduledata names it, and Go's text: it begins with the table's address.
 
     Every candidate must be plausible: `text` in executable memory, and at or below `minpc`.
     """
     ends, word = ("<" if order == "little" else ">"), bits // 8
     letter = "Q" if bits == 64 else "I"
-    for table in tables:
-        needle = struct.pack(ends + letter, table)
-        for segment in _loaded(segments):
-            end = segment["p_offset"] + segment["p_filesz"]
-            for place in data.find_each(needle, segment["p_offset"], end):
-                words = place + (_TEXT_WORD - 2) * word
-                if words + 4 * word <= min(end, data.size):
-                    low, high, text, etext = data.unpack(f"{ends}4{letter}", words)
-                    if text <= low < high <= etext and _is_code(segments, text, etext):
-                        return table, (text, etext)
+    needle = struct.pack(ends + letter, table)
+    for segment in _with_data(segments):
+        end = segment["p_offset"] + segment["p_filesz"]
+        for place in data.find_each(needle, segment["p_offset"], end):
+            words = place + (_TEXT_WORD - 2) * word
+            if words + 4 * word <= min(end, data.size):
+                low, high, text, etext = data.unpack(f"{ends}4{letter}", words)
+                if text <= low < high <= etext and _is_code(segments, text, etext):
+                    return table, (text, etext)
     return None
 
 
@@ -179,7 +209,7 @@ def _is_code(segments: list[dict[str, Any]], begin: int, end: int) -> bool:
 def _read_buildinfo(
     data: FileBytes, segments: list[dict[str, Any]], order: str
 ) -> tuple[str, str] | None:
-    for segment in _loaded(segments, writable=True) + _loaded(segments, writable=False):
+    for segment in _with_data(segments):
         end = segment["p_offset"] + segment["p_filesz"]
         for place in data.find_each(_BUILDINFO, segment["p_offset"], end):
             if (place - segment["p_offset"] + segment["p_vaddr"]) % 16 == 0:

@@ -248,8 +248,10 @@ def _is_library(facts: ElfFacts) -> bool:
 
 def _dynamic_libc(facts: ElfFacts) -> tuple[str, tuple[str, ...]]:
     if glibc_floor(facts):
-        asked = sorted({version for _, version in facts.versions if "GLIBC_" in version})
-        return "glibc", (f"it asks for symbol versions {', '.join(asked[-3:])}",)
+        split = (split_version(version) for _, version in facts.versions)
+        asked = sorted({version_key(one[1]) for one in split if one and one[0] == "GLIBC"})
+        last = ", ".join("GLIBC_" + ".".join(map(str, one)) for one in asked[-3:])
+        return "glibc", (f"it asks for symbol versions {last}",)
     loader = _first_match(_LOADERS, facts.interpreter or "")
     # OpenBSD's libc.so has musl's name: an interpreter of another system decides.
     if loader == "other":

@@ -82,12 +82,15 @@ def _readelf(program: str, path: Path, facts: ElfFacts) -> Witness:
 def _patchelf(program: str, path: Path, facts: ElfFacts) -> Witness:
     if not facts.has_dynamic:
         return Witness(name="patchelf", state="silent", words="no dynamic segment to read")
-    file, asked = str(path.absolute()), ("--print-interpreter", "--print-needed")
-    # One call reads a large file once; the interpreter is printed before the libraries.
+    file = str(path.absolute())
+    # One call reads a large file once; the interpreter is printed before the libraries. Without an
+    # interpreter that call fails, and readelf, which sees program headers, speaks of it alone.
+    both = facts.interpreter or not find_witnesses()["readelf"]
+    asked = ("--print-interpreter", "--print-needed") if both else ("--print-needed",)
     answer = run.ask(Command(argv=(program, *asked, file)))
     lines = answer.out.splitlines()
-    seen = lines.pop(0) if answer.code == 0 and lines else None
-    if answer.code and not facts.interpreter:
+    seen = lines.pop(0) if both and answer.code == 0 and lines else None
+    if both and answer.code and not facts.interpreter:
         answer = run.ask(Command(argv=(program, "--print-needed", file)))
         lines = answer.out.splitlines()
     if answer.code:

@@ -86,7 +86,7 @@ def found(path: Path, raw: bytes, sections: dict[str, object] | None = None) -> 
     path.write_bytes(raw)
     with path.open("rb") as handle:
         data = FileBytes(handle.fileno())
-        rows = find_build_paths(data, sections or {}, bits=64, ends="<")
+        rows = find_build_paths(data, [(0, data.size)], sections or {}, bits=64, ends="<")
         return {one.folder: one.names for one in rows}
 
 
