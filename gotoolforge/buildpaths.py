@@ -19,8 +19,9 @@ _FOLDERS = (
     rb"|tmp|private/tmp|var/tmp|mnt|data|workspace|workspaces|__w|opt/hostedtoolcache|codebuild"
     rb"|nix/store|go/src|go/pkg|src|app|var/lib/(?:jenkins|buildkite-agent)|opt/build|opt/atlassian"
 )
-# It begins with one literal byte, which `re` looks for with memchr: a tenth of a second for 150 MB.
-_PATH = re.compile(rb"/(?:%b)/[\w.+@~%%,=:-][\w.+@~%%,=:/-]{0,400}" % _FOLDERS)
+# It begins with one literal byte, which `re` looks for with memchr: a tenth of a second for 150 MB;
+# and what follows most of them ends at once by the two letters that every folder has.
+_PATH = re.compile(rb"/(?=[a-zU_][a-z_s])(?:%b)/[\w.+@~%%,=:-][\w.+@~%%,=:/-]{0,400}" % _FOLDERS)
 _SOURCE = re.compile(r"\.(go|c|cc|cpp|cxx|c\+\+|h|hh|hpp|inc|s|S|asm|rs|m|f90|f|syso|swig|y|l)$")
 _TRIMMED = ("/tmp/go-build/", "/_/")  # noqa: S108
 _DEBUG = (".debug_str", ".debug_line_str", ".debug_line")

@@ -172,7 +172,8 @@ class _Reader:
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
         names = self._section_names
         machine = str(header["e_machine"])
-        go = goelf.read_go(self.data, self.segments, machine, self.bits, self.order, functions)
+        place = machine, self.bits, self.order
+        go = goelf.read_go(self.data, self.segments, *place, functions, names)
         starts_in_go = bool(go and go.text and go.text[0] <= header["e_entry"] < go.text[1])
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(

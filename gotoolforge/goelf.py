@@ -4,9 +4,10 @@ Sources: debug/buildinfo (the layout of the build info blob), runtime/symtab.go 
 first words of moduledata, the same from Go 1.16 to 1.27), cmd/link.
 """
 
+import itertools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from gotoolforge.filebytes import FileBytes
 _BUILDINFO = b"\xff Go buildinf:"
 # Go 1.20+, 1.18, 1.16, 1.2 (debug/gosym).
 _PCLNTAB_MAGICS = (0xFFFFFFF1, 0xFFFFFFF0, 0xFFFFFFFA, 0xFFFFFFFB)
+_TABLE_SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab")
 # The smallest step of code (sys.PCQuantum); 4 on all the others.
 _STEPS = {"EM_386": 1, "EM_X86_64": 1, "EM_S390": 2}
 _TEXT_WORD = 22
@@ -48,14 +50,17 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_go(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str,
-            functions: tuple[str, ...]) -> GoFacts | None:  # fmt: skip
+            functions: tuple[str, ...], sections: Mapping[str, Any]) -> GoFacts | None:  # fmt: skip
     """The Go facts of an ELF file, or None if it is not a Go program.
 
     A build info blob alone does not make one: a file that embeds a Go program has one too. It
     counts if it lies at the start of a section or segment page, 16-byte aligned, in loaded data.
+    Where a section of the right name begins is looked at first, and trusted no more than the rest.
     """
-    tables, confirmed = _find_table(data, segments, machine, bits, order)
-    info = _read_buildinfo(data, segments, order)
+    hints = {name: int(one["sh_offset"]) for name, one in sections.items()}
+    table = next((hints[name] for name in _TABLE_SECTIONS if name in hints), None)
+    tables, confirmed = _find_table(data, segments, machine, bits, order, table)
+    info = _read_buildinfo(data, segments, order, hints.get(".go.buildinfo"))
     if info is None and not tables:
         return None
     version, text = info or ("", "")
@@ -144,12 +149,12 @@ def _with_data(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def _find_table(
-    data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str
-) -> tuple[int, tuple[int, tuple[int, int]] | None]:
+def _find_table(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int,
+                order: str, hint: int | None
+) -> tuple[int, tuple[int, tuple[int, int]] | None]:  # fmt: skip
     """How many function tables there may be, and the first that is one, with Go's text."""
     seen = 0
-    for table in _find_pclntabs(data, segments, machine, bits, order):
+    for table in _find_pclntabs(data, segments, machine, bits, order, hint):
         seen += 1
         if confirmed := _confirm(data, segments, bits, order, table):
             return seen, confirmed
@@ -158,9 +163,8 @@ def _find_table(
     return seen, None
 
 
-def _find_pclntabs(
-    data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str
-) -> Iterator[int]:
+def _find_pclntabs(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int,
+                   order: str, hint: int | None) -> Iterator[int]:  # fmt: skip
     """Addresses where a function table may begin, in the file's own byte order and word size.
 
     It begins with a magic, two zeros, the machine's smallest step of code, and its word size.
@@ -170,11 +174,13 @@ def _find_pclntabs(
     end = bytes([0, 0, _STEPS.get(machine, 4), bits // 8])
     needle, before = (b"\xff\xff\xff" + end, 1) if little else (end, 4)
     for segment in _with_data(segments):
-        last = segment["p_offset"] + segment["p_filesz"]
-        for place in data.find_each(needle, segment["p_offset"], last):
+        first, last = segment["p_offset"], segment["p_offset"] + segment["p_filesz"]
+        hinted = (hint + before,) if hint is not None and first <= hint < last else ()
+        for place in itertools.chain(hinted, data.find_each(needle, first, last)):
             start = place - before
-            magic = int.from_bytes(data.read(start, 4), "little" if little else "big")
-            if magic in _PCLNTAB_MAGICS:
+            head = data.read(start, 8)
+            magic = int.from_bytes(head[:4], "little" if little else "big")
+            if magic in _PCLNTAB_MAGICS and head[4:] == end:
                 yield segment["p_vaddr"] + start - segment["p_offset"]
 
 
@@ -207,11 +213,13 @@ def _is_code(segments: list[dict[str, Any]], begin: int, end: int) -> bool:
 
 
 def _read_buildinfo(
-    data: FileBytes, segments: list[dict[str, Any]], order: str
+    data: FileBytes, segments: list[dict[str, Any]], order: str, hint: int | None
 ) -> tuple[str, str] | None:
     for segment in _with_data(segments):
-        end = segment["p_offset"] + segment["p_filesz"]
-        for place in data.find_each(_BUILDINFO, segment["p_offset"], end):
+        begin, end = segment["p_offset"], segment["p_offset"] + segment["p_filesz"]
+        at_hint = hint is not None and data.read(hint, len(_BUILDINFO)) == _BUILDINFO
+        hinted = (hint,) if hint is not None and at_hint and begin <= hint < end else ()
+        for place in itertools.chain(hinted, data.find_each(_BUILDINFO, begin, end)):
             if (place - segment["p_offset"] + segment["p_vaddr"]) % 16 == 0:
                 found = _buildinfo_at(data, segments, place, order)
                 if found and found[0].startswith(("go", "devel")):
