@@ -36,7 +36,15 @@ def _run(reports: list[FileReport]) -> dict[str, Any]:
         }
         for check in load_checks().values()
     ]
-    rules.append({"id": _UNREADABLE, "shortDescription": {"text": "Can the file be read?"}})
+    rules.append(
+        {
+            "id": _UNREADABLE,
+            "shortDescription": {"text": "Can the file be read?"},
+            "fullDescription": {"text": "Of a file that cannot be read nothing is known."},
+            "help": {"text": "name a file that is there, whole, and may be read"},
+            "defaultConfiguration": {"level": "error"},
+        }
+    )
     driver = {"name": "gotoolforge", "version": __version__, "rules": rules}
     return {"tool": {"driver": driver}, "results": results}
 
@@ -48,7 +56,9 @@ def _default(severity: str) -> dict[str, Any]:
 def _result(report: FileReport, check: str, level: str, text: str) -> dict[str, Any]:
     from urllib.parse import quote
 
-    place = {"artifactLocation": {"uri": quote(report.path)}}
+    # Code hosts want a line, and a binary has none.
+    region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1}
+    place = {"artifactLocation": {"uri": quote(report.path)}, "region": region}
     return {
         "ruleId": check,
         "level": level,

@@ -140,6 +140,9 @@ def test_sarif_has_a_rule_for_each_result(
     document = json.loads(capsys.readouterr().out)
     (run,) = document["runs"]
     rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    # What GitHub's code scanning asks of each (sarif-multitool validate --rule-kind Ghas).
+    wanted = {"shortDescription", "fullDescription", "help"}
+    assert all(wanted <= set(rule) for rule in run["tool"]["driver"]["rules"])
     assert [one["ruleId"] for one in run["results"]] == ["verdict-not-executable", "unreadable"]
     assert {one["ruleId"] for one in run["results"]} <= rules
     place = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
