@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
-from gotoolforge import goelf
+from gotoolforge import goelf, headers
 from gotoolforge.buildpaths import BuildPath, find_build_paths
 from gotoolforge.dynsym import DynamicTables, Symbol
-from gotoolforge.filebytes import FileBytes
+from gotoolforge.filebytes import ARCHIVE, FileBytes, looks_like
 from gotoolforge.goelf import GoFacts
 from gotoolforge.notes import Note, read_notes
 
@@ -28,10 +28,6 @@ _SYSTEMS = {
     "ELFOSABI_OPENBSD": "openbsd",
     "ELFOSABI_SOLARIS": "solaris",
 }
-_ARCHIVE = "an archive of objects"
-_KINDS = {b"!<arch>\n": _ARCHIVE, b"\xcf\xfa\xed\xfe": "a Mach-O file", b"MZ": "a Windows program",
-          b"\xca\xfe\xba\xbe": "a Mach-O or Java file", b"#!": "a script",
-          b"\0asm": "a WebAssembly module"}  # fmt: skip
 _ENTRY_BYTES = 64
 _LONGEST_NAME = 4096
 _LONGEST_TABLE = 1 << 20
@@ -44,7 +40,7 @@ class NotElfError(Exception):
     @property
     def is_archive(self) -> bool:
         """Whether it is an archive (ar), which may hold ELF objects."""
-        return str(self) == _ARCHIVE
+        return str(self) == ARCHIVE
 
 
 class BrokenElfError(Exception):
@@ -111,7 +107,7 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
         data = FileBytes(descriptor)
         start = data.read(0, 16)
         if start[:4] != b"\x7fELF":
-            raise NotElfError(_looks_like(start))
+            raise NotElfError(looks_like(start))
         try:
             reader = _Reader(data, handle, exports=exports)
             facts = reader.facts(symbols, strings, functions)
@@ -127,13 +123,6 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
             raise BrokenElfError(what) from error
 
 
-def _looks_like(start: bytes) -> str:
-    for magic, words in _KINDS.items():
-        if start.startswith(magic):
-            return words
-    return "an empty file" if not start else "not an ELF file"
-
-
 class _Reader:
     """One file; `at` turns addresses of the running program into places in the file."""
 
@@ -145,9 +134,15 @@ class _Reader:
         self.bits: int = self.elf.elfclass
         self.order = "little" if self.elf.little_endian else "big"
         self.ends = "<" if self.elf.little_endian else ">"
-        header, structs = self.elf.header, self.elf.structs
-        self.segments = self._rows(structs.Elf_Phdr, header["e_phoff"], self.elf.num_segments(),
-                                   header["e_phentsize"])  # fmt: skip
+        header, count = self.elf.header, self.elf.num_segments()
+        kernels = header["e_type"] in {"ET_EXEC", "ET_DYN"}
+        if kernels and count * header["e_phentsize"] > headers.MOST_PROGRAM_BYTES:
+            what = f"{count} program headers are more than any kernel takes"
+            raise BrokenElfError(what)
+        self.segments = headers.program_rows(
+            data, header["e_phoff"], count, header["e_phentsize"],
+            machine=str(header["e_machine"]), bits=self.bits, ends=self.ends,
+        )  # fmt: skip
         for one in self.segments:
             if one["p_type"] == "PT_LOAD" and one["p_offset"] + one["p_filesz"] > data.size:
                 what = "truncated: a segment goes beyond the end of the file"
@@ -158,13 +153,6 @@ class _Reader:
             data, self.dynamic, self.at, bits=self.bits, ends=self.ends, wide_hash=wide
         )
 
-    def _rows(self, kind: Any, begin: int, count: int, size: int) -> list[dict[str, Any]]:
-        """A table of headers. The library's own objects parse whole hash tables beside them."""
-        from elftools.common.utils import struct_parse
-
-        places = range(begin, begin + count * size, size) if size else ()
-        return [dict(struct_parse(kind, self.elf.stream, stream_pos=place)) for place in places]
-
     def facts(
         self, symbols: tuple[str, ...], strings: tuple[str, ...], functions: tuple[str, ...]
     ) -> ElfFacts:
@@ -172,8 +160,11 @@ class _Reader:
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
         names = self._section_names
         machine = str(header["e_machine"])
-        place = machine, self.bits, self.order
-        go = goelf.read_go(self.data, self.segments, *place, functions, names)
+        # A core has the memory of a process: gigabytes, of which nobody asks for Go's tables.
+        go = None
+        if not self.is_core:
+            place = machine, self.bits, self.order
+            go = goelf.read_go(self.data, self.segments, *place, functions, names)
         starts_in_go = bool(go and go.text and go.text[0] <= header["e_entry"] < go.text[1])
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(
@@ -202,15 +193,21 @@ class _Reader:
             debug_only=self._debug_only(names),
             sections=tuple(names),
             symbols=() if dynamic.get(1) else self._symbols(names, symbols),
-            strings=() if dynamic.get(1) or starts_in_go else self._having(strings),
+            strings=() if dynamic.get(1) or starts_in_go or self.is_core else self._having(strings),
             entry_code=self._entry_code(),
             packed=b"UPX!" in self.data.read(0, 4096),
             mips_float=self._mips_float(),
             go=go,
         )
 
+    @property
+    def is_core(self) -> bool:
+        return str(self.elf.header["e_type"]) == "ET_CORE"
+
     def build_paths(self) -> tuple[BuildPath, ...]:
-        places = goelf.data_ranges(self.segments, self.data.size), self._section_names
+        if self.is_core:
+            return ()
+        places = headers.without_code(self.segments, self.data.size), self._section_names
         return find_build_paths(self.data, *places, bits=self.bits, ends=self.ends)
 
     def _mips_float(self) -> int | None:
@@ -234,7 +231,7 @@ class _Reader:
 
     def at(self, address: int) -> int | None:
         """The place in the file of an address, or None."""
-        return goelf.file_offset(self.segments, address)
+        return headers.file_offset(self.segments, address)
 
     def _interpreter(self) -> str | None:
         for one in self.segments:
@@ -255,6 +252,7 @@ class _Reader:
                 if tag == 0:
                     break
                 found.setdefault(tag, []).append(value)
+            break  # there is one, and a file may claim thousands
         return found
 
     def _first_string(self, tag: int) -> str | None:
@@ -263,15 +261,15 @@ class _Reader:
     @functools.cached_property
     def _section_names(self) -> dict[str, Any]:
         """Section headers by name."""
-        header, structs = self.elf.header, self.elf.structs
+        header = self.elf.header
         if not header["e_shoff"] or not header["e_shnum"]:
             return {}
-        rows = self._rows(structs.Elf_Shdr, header["e_shoff"], header["e_shnum"],
-                          header["e_shentsize"])  # fmt: skip
-        place = self.elf.get_shstrndx()
-        if place >= len(rows):  # sections without names; the kernel does not mind
+        place = header["e_shoff"], header["e_shnum"], header["e_shentsize"]
+        rows = headers.section_rows(self.data, *place, bits=self.bits, ends=self.ends)
+        texts = self.elf.get_shstrndx()
+        if texts >= len(rows):  # sections without names; the kernel does not mind
             return {}
-        names = rows[place]["sh_offset"]
+        names = rows[texts]["sh_offset"]
         return {self.data.text(names + one["sh_name"]): one for one in rows}
 
     def _symbols(self, names: dict[str, Any], wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -286,10 +284,8 @@ class _Reader:
     def _having(self, strings: tuple[str, ...]) -> tuple[str, ...]:
         # What is loaded; debug information, half of many a file, speaks of strings of others too.
         seen: set[bytes] = set()
-        for one in self.segments:
-            if one["p_type"] == "PT_LOAD":
-                begin, left = one["p_offset"], {text.encode() for text in strings} - seen
-                seen |= self.data.having(left, begin, begin + one["p_filesz"])
+        for begin, end in headers.merged(headers.loaded(self.segments)):
+            seen |= self.data.having({text.encode() for text in strings} - seen, begin, end)
         return tuple(text for text in strings if text.encode() in seen)
 
     def _entry_code(self) -> str:

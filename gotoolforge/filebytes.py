@@ -10,6 +10,10 @@ from typing import Any
 
 _PIECE = 1 << 20
 LARGEST = 64 << 20
+ARCHIVE = "an archive of objects"
+_KINDS = {b"!<arch>\n": ARCHIVE, b"\xcf\xfa\xed\xfe": "a Mach-O file", b"MZ": "a Windows program",
+          b"\xca\xfe\xba\xbe": "a Mach-O or Java file", b"#!": "a script",
+          b"\0asm": "a WebAssembly module"}  # fmt: skip
 
 
 class FileBytes:
@@ -69,3 +73,11 @@ class FileBytes:
             if not left:
                 break
         return found
+
+
+def looks_like(start: bytes) -> str:
+    """What a file that is no ELF file is, by its first bytes."""
+    for magic, words in _KINDS.items():
+        if start.startswith(magic):
+            return words
+    return "an empty file" if not start else "not an ELF file"

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from gotoolforge.filebytes import FileBytes
+from gotoolforge.headers import Row, address_of, file_offset, loaded, merged, with_data
 
 _BUILDINFO = b"\xff Go buildinf:"
 # Go 1.20+, 1.18, 1.16, 1.2 (debug/gosym).
@@ -49,7 +50,7 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True):
     cgo_calls: tuple[CgoCall, ...] = ()
 
 
-def read_go(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int, order: str,
+def read_go(data: FileBytes, segments: list[Row], machine: str, bits: int, order: str,
             functions: tuple[str, ...], sections: Mapping[str, Any]) -> GoFacts | None:  # fmt: skip
     """The Go facts of an ELF file, or None if it is not a Go program.
 
@@ -80,7 +81,7 @@ def read_go(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits:
 
 
 def _function_names(
-    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str, table: int
+    data: FileBytes, segments: list[Row], bits: int, order: str, table: int
 ) -> tuple[int, int] | None:
     """Where the names of the function table lie in the file (runtime/symtab.go, pcHeader)."""
     place = file_offset(segments, table)
@@ -107,49 +108,14 @@ def _cgo_calls(data: FileBytes, begin: int, end: int) -> tuple[CgoCall, ...]:
     return tuple(sorted(found))
 
 
-def file_offset(segments: list[dict[str, Any]], address: int) -> int | None:
-    """The place in the file of an address of the running program, by PT_LOAD; or None."""
-    for one in segments:
-        if one["p_type"] == "PT_LOAD":
-            inside = address - one["p_vaddr"]
-            if 0 <= inside < one["p_filesz"]:
-                return int(one["p_offset"] + inside)
-    return None
+def _ranges(segments: list[Row]) -> list[tuple[int, int]]:
+    """Where Go's tables may lie: writable data first, which is small."""
+    data = with_data(segments)
+    writable = [one for one in data if one["p_flags"] & 2]
+    return merged(writable) + merged([one for one in data if not one["p_flags"] & 2])
 
 
-def data_ranges(segments: list[dict[str, Any]], size: int) -> list[tuple[int, int]]:
-    """The parts of a file that may hold data: all but code, where a segment is for data alone.
-
-    A linker that separates them (-z separate-code, --rosegment, Go's own) puts no data into code;
-    others put read-only data there.
-    """
-    loads = _loaded(segments)
-    apart = any(not one["p_flags"] & 3 for one in loads)
-    code = [(one["p_offset"], one["p_offset"] + one["p_filesz"])
-            for one in loads if apart and one["p_flags"] & 1]  # fmt: skip
-    ranges, begin = [], 0
-    for first, last in sorted(code):
-        if begin < first:
-            ranges.append((begin, first))
-        begin = max(begin, last)
-    return [*ranges, (begin, size)] if begin < size else ranges
-
-
-def _loaded(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for one in segments if one["p_type"] == "PT_LOAD" and one["p_filesz"]]
-
-
-def _with_data(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The loaded segments that may hold data, the writable ones first: see `data_ranges`."""
-    loads = _loaded(segments)
-    apart = any(not one["p_flags"] & 3 for one in loads)
-    return sorted(
-        (one for one in loads if not (apart and one["p_flags"] & 1)),
-        key=lambda one: not one["p_flags"] & 2,
-    )
-
-
-def _find_table(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int,
+def _find_table(data: FileBytes, segments: list[Row], machine: str, bits: int,
                 order: str, hint: int | None
 ) -> tuple[int, tuple[int, tuple[int, int]] | None]:  # fmt: skip
     """How many function tables there may be, and the first that is one, with Go's text."""
@@ -163,7 +129,7 @@ def _find_table(data: FileBytes, segments: list[dict[str, Any]], machine: str, b
     return seen, None
 
 
-def _find_pclntabs(data: FileBytes, segments: list[dict[str, Any]], machine: str, bits: int,
+def _find_pclntabs(data: FileBytes, segments: list[Row], machine: str, bits: int,
                    order: str, hint: int | None) -> Iterator[int]:  # fmt: skip
     """Addresses where a function table may begin, in the file's own byte order and word size.
 
@@ -173,30 +139,30 @@ def _find_pclntabs(data: FileBytes, segments: list[dict[str, Any]], machine: str
     # One pass for all magics, by what they have in common.
     end = bytes([0, 0, _STEPS.get(machine, 4), bits // 8])
     needle, before = (b"\xff\xff\xff" + end, 1) if little else (end, 4)
-    for segment in _with_data(segments):
-        first, last = segment["p_offset"], segment["p_offset"] + segment["p_filesz"]
+    for first, last in _ranges(segments):
         hinted = (hint + before,) if hint is not None and first <= hint < last else ()
         for place in itertools.chain(hinted, data.find_each(needle, first, last)):
             start = place - before
             head = data.read(start, 8)
             magic = int.from_bytes(head[:4], "little" if little else "big")
-            if magic in _PCLNTAB_MAGICS and head[4:] == end:
-                yield segment["p_vaddr"] + start - segment["p_offset"]
+            address = address_of(segments, start)
+            if magic in _PCLNTAB_MAGICS and head[4:] == end and address is not None:
+                yield address
 
 
 def _confirm(
-    data: FileBytes, segments: list[dict[str, Any]], bits: int, order: str, table: int
+    data: FileBytes, segments: list[Row], bits: int, order: str, table: int
 ) -> tuple[int, tuple[int, int]] | None:
     """The table, if a moduledata names it, and Go's text: it begins with the table's address.
 
-    Every candidate must be plausible: `text` in executable memory, and at or below `minpc`.
+    Every candidate must be plausible: `text` in executable memory, and at or below `minpc`. The
+    runtime writes to moduledata.
     """
     ends, word = ("<" if order == "little" else ">"), bits // 8
     letter = "Q" if bits == 64 else "I"
     needle = struct.pack(ends + letter, table)
-    for segment in _with_data(segments):
-        end = segment["p_offset"] + segment["p_filesz"]
-        for place in data.find_each(needle, segment["p_offset"], end):
+    for begin, end in merged([one for one in loaded(segments) if one["p_flags"] & 2]):
+        for place in data.find_each(needle, begin, end):
             words = place + (_TEXT_WORD - 2) * word
             if words + 4 * word <= min(end, data.size):
                 low, high, text, etext = data.unpack(f"{ends}4{letter}", words)
@@ -205,22 +171,21 @@ def _confirm(
     return None
 
 
-def _is_code(segments: list[dict[str, Any]], begin: int, end: int) -> bool:
+def _is_code(segments: list[Row], begin: int, end: int) -> bool:
     return any(
         one["p_flags"] & 1 and one["p_vaddr"] <= begin < end <= one["p_vaddr"] + one["p_memsz"]
-        for one in _loaded(segments)
+        for one in loaded(segments)
     )
 
 
 def _read_buildinfo(
-    data: FileBytes, segments: list[dict[str, Any]], order: str, hint: int | None
+    data: FileBytes, segments: list[Row], order: str, hint: int | None
 ) -> tuple[str, str] | None:
-    for segment in _with_data(segments):
-        begin, end = segment["p_offset"], segment["p_offset"] + segment["p_filesz"]
+    for begin, end in _ranges(segments):
         at_hint = hint is not None and data.read(hint, len(_BUILDINFO)) == _BUILDINFO
         hinted = (hint,) if hint is not None and at_hint and begin <= hint < end else ()
         for place in itertools.chain(hinted, data.find_each(_BUILDINFO, begin, end)):
-            if (place - segment["p_offset"] + segment["p_vaddr"]) % 16 == 0:
+            if (address_of(segments, place) or 0) % 16 == 0:
                 found = _buildinfo_at(data, segments, place, order)
                 if found and found[0].startswith(("go", "devel")):
                     return found
@@ -228,7 +193,7 @@ def _read_buildinfo(
 
 
 def _buildinfo_at(
-    data: FileBytes, segments: list[dict[str, Any]], place: int, order: str
+    data: FileBytes, segments: list[Row], place: int, order: str
 ) -> tuple[str, str] | None:
     head = data.read(place, 32)
     if len(head) < 32:
@@ -260,9 +225,7 @@ def _varint_string(data: FileBytes, place: int) -> tuple[str, int]:
     return data.read(place, length).decode("utf-8", errors="replace"), place + length
 
 
-def _pointed_string(
-    data: FileBytes, segments: list[dict[str, Any]], place: int, letter: str
-) -> str:
+def _pointed_string(data: FileBytes, segments: list[Row], place: int, letter: str) -> str:
     (header,) = data.unpack(letter, place)
     inner = file_offset(segments, header)
     if inner is None:
@@ -287,6 +250,13 @@ def _parse_modinfo(text: str) -> dict[str, Any]:
             deps[-1] = (rest[0], rest[1] if len(rest) > 1 else "")
         elif kind == "build" and rest:
             name, _, value = rest[0].partition("=")
-            fields["build"][name] = re.sub(r'^"(.*)"$', r"\1", value)
+            fields["build"][name] = _unquoted(value)
     fields["dep"] = tuple(deps)
     return fields
+
+
+def _unquoted(value: str) -> str:
+    """A setting's value as it was given: the go command quotes those with blanks (strconv)."""
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    return re.sub(r"\\([\"\\])", r"\1", value[1:-1])

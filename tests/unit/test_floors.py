@@ -8,6 +8,7 @@ import gotoolforge
 FLOORS = [
     {"errors", "paths", "finding", ""},
     {"tables", "console", "run", "filebytes"},
+    {"headers"},
     {"goelf", "dynsym", "beside", "buildpaths", "notes"},
     {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags", "holes",
      "config_mak"},
