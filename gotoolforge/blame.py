@@ -90,11 +90,13 @@ def blame(facts: ElfFacts) -> tuple[Blame, ...]:
 
 def owner_of(symbol: str, facts: ElfFacts, table: Table) -> str:
     """The package that asks for a symbol: by its own cgo call, else by the table; or ""."""
-    for call in facts.go.cgo_calls if facts.go else ():
+    calls = facts.go.cgo_calls if facts.go else ()
+    for call in calls:
         if call.function == symbol:
             return call.package
-    have = set(facts.go.functions) if facts.go else set()
+    # A package that calls C of its own is there too; the linker may have left its proof out.
+    have = {*facts.go.functions, *(call.package for call in calls)} if facts.go else set()
     for row in table.owner:
-        if symbol in row.symbols and (not row.proof or row.proof in have):
+        if symbol in row.symbols and (not row.proof or {row.proof, row.package} & have):
             return row.package
     return ""

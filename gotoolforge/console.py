@@ -25,6 +25,20 @@ def is_terminal() -> bool:
     return sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
 
 
+def printable(text: str) -> str:
+    """The text without what would steer a terminal: names in files and of files may hold anything.
+
+    Control characters and bytes that are no UTF-8 are told by their numbers; tabs and line ends
+    stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in "\t\n" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
 class Console:
     """Says what happens. `label` marks the lines of one target when several are built at once."""
 
@@ -39,6 +53,7 @@ class Console:
 
     def line(self, text: str, style: str = "") -> None:
         """One line that is shown even when quiet: a result, a warning, a child's own words."""
+        text = printable(text)
         prefix = f"[{self.label}] " if self.label else ""
         with _lock:
             if is_terminal():
@@ -117,6 +132,7 @@ def render_table(
     headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str = ""
 ) -> None:
     """A table on stdout: drawn on a terminal, tab-separated without headings' rules in a pipe."""
+    rows = [tuple(map(printable, row)) for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console as RichConsole
 

@@ -1,5 +1,6 @@
 """Findings as SARIF 2.1.0, which code hosts show beside the code."""
 
+import os
 from typing import Any
 
 from gotoolforge import __version__
@@ -58,7 +59,7 @@ def _result(report: FileReport, check: str, level: str, text: str) -> dict[str, 
 
     # Code hosts want a line, and a binary has none.
     region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1}
-    place = {"artifactLocation": {"uri": quote(report.path)}, "region": region}
+    place = {"artifactLocation": {"uri": quote(os.fsencode(report.path))}, "region": region}
     return {
         "ruleId": check,
         "level": level,

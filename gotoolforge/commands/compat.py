@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gotoolforge.commands import add_volume
-from gotoolforge.console import Console, render_table
+from gotoolforge.console import Console, printable, render_table
 from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _plain(place: "Place") -> dict[str, object]:
 
 
 def _show(places: tuple["Place", ...], path: str, verdict: str, floor: str | None) -> None:
-    print(f"{path}: {verdict}" + (f", needs glibc {floor} or newer" if floor else ""))
+    print(f"{printable(path)}: {verdict}" + (f", needs glibc {floor} or newer" if floor else ""))
     rows = [
         (
             one.name,

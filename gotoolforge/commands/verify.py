@@ -24,7 +24,12 @@ exit codes: 0 all files pass; 1 findings; 2 misuse; 3 a file could not be read
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """Files, a policy, a form of the answer."""
     parser.epilog = EPILOG
-    parser.add_argument("files", nargs="*", metavar="FILE", help="ELF files; - reads a list")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="ELF files; - reads a list (lines, or find -print0)",
+    )
     parser.add_argument("--policy", default="no-host-libc", metavar="NAME|FILE")
     parser.add_argument("--target", metavar="TARGET", help="also check machine and float ABI")
     parser.add_argument("--sbom", metavar="BILL", help="is FILE what this CycloneDX bill says?")
@@ -99,13 +104,18 @@ def _names(words: list[str]) -> list[str]:
     names = [
         name
         for word in words
-        for name in (sys.stdin.read().splitlines() if word == "-" else [word])
+        for name in (_listed(sys.stdin.read()) if word == "-" else [word])
         if name
     ]
     if not names:
         what = "no file was named"
         raise UsageError(what, hint="gotoolforge verify FILE..., or - for a list on stdin")
     return names
+
+
+def _listed(text: str) -> list[str]:
+    # `find -print0` is for names that hold the ends of lines.
+    return text.split("\0" if "\0" in text else "\n")
 
 
 def _schema() -> int:

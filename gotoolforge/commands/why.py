@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gotoolforge.commands import add_volume
-from gotoolforge.console import Console
-from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK
+from gotoolforge.console import Console, printable
+from gotoolforge.errors import EXIT_FINDINGS, EXIT_OK, PlanError
 
 if TYPE_CHECKING:
     from gotoolforge.blame import Blame
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 An existing file that is no .go file is read as a binary: cgo's stubs in Go's function table (strip
-keeps them), versioned symbols and build info tell. Anything else is a package pattern of the module
-here: `go list` tells the imports.
+keeps them), versioned symbols and build info tell; of an object or an archive, names that glibc's
+headers alone make. Anything else is a package pattern of the module here: `go list` tells the
+imports.
 
 exit codes: 0 nothing needs C; 1 something does; 2 misuse; 3 unreadable file; 11 no Go; 12 go list
 """
@@ -40,9 +41,38 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Tell it; 1 if anything needs C."""
     path = Path(parsed.what[0])
-    if len(parsed.what) == 1 and path.is_file() and path.suffix != ".go":
-        return _binary(parsed, path)
-    return _source(parsed)
+    is_file = path.exists() and not path.is_dir() and path.suffix != ".go"
+    if len(parsed.what) > 1 or not is_file:
+        return _source(parsed)
+    if _is_object(path):
+        return _object(parsed, path)
+    return _binary(parsed, path)
+
+
+def _is_object(path: Path) -> bool:
+    """Whether it is an archive or a relocatable object, by its first bytes."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(20)
+    except OSError:
+        return False  # the reader of binaries says it
+    return head[:8] == b"!<arch>\n" or (head[:4] == b"\x7fELF" and 1 in head[16:18])
+
+
+def _object(parsed: argparse.Namespace, path: Path) -> int:
+    from gotoolforge.graph import Edge
+    from gotoolforge.objects import glibc_symbols
+
+    symbols = glibc_symbols(path)
+    value = {"path": str(path), "verdict": "not-executable", "needed": (), "packages": (),
+             "glibc_only": symbols}  # fmt: skip
+    edges = [Edge(begin=path.name, end=name, label="asks for") for name in symbols]
+    what = f"was built for glibc: it asks for {', '.join(symbols)}" if symbols else ""
+    text = [f"{path}: {what or 'no name in it tells of glibc'}"]
+    _tell(parsed, value, edges, text)
+    return EXIT_FINDINGS if symbols else EXIT_OK
 
 
 def _binary(parsed: argparse.Namespace, path: Path) -> int:
@@ -104,7 +134,12 @@ def _source(parsed: argparse.Namespace) -> int:
     words = cgo.list_command(sdk, tuple(parsed.what), (f"-tags={parsed.tags}",))
     env: dict[str, str | None] = {**target.environment, "CGO_ENABLED": "1"}
     command = Command(argv=words, env=env)
-    packages, chains = find_chains(words, command)
+    try:
+        packages, chains = find_chains(words, command)
+    except PlanError as error:
+        lost = [one for one in parsed.what if "/" in one and not Path(one).exists()]
+        hint = f"there is no file {lost[0]}, so it was taken for a package" if lost else error.hint
+        raise PlanError(error.what, hint=hint) from error
     prebuilt = (*find_linked(packages), *find_beside(packages))
     edges = [
         Edge(begin=begin, end=end)
@@ -141,8 +176,8 @@ def _tell(
     if parsed.json:
         report.print_json(msgspec.to_builtins(value))
     elif parsed.dot:
-        print(graph.render_dot(edges))
+        print(printable(graph.render_dot(edges)))
     elif parsed.mermaid:
-        print(graph.render_mermaid(edges))
+        print(printable(graph.render_mermaid(edges)))
     else:
-        print("\n".join(text))
+        print(printable("\n".join(text)))

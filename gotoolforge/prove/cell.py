@@ -102,7 +102,10 @@ def _unshare(*, network: bool) -> None:
 
 
 def _mount(source: str, place: str, kind: str, flags: int) -> None:
-    if _libc.mount(source.encode(), place.encode(), kind.encode() or None, flags, None) != 0:
+    if (
+        _libc.mount(os.fsencode(source), os.fsencode(place), kind.encode() or None, flags, None)
+        != 0
+    ):
         number = ctypes.get_errno()
         raise OSError(number, f"mount {place}: {os.strerror(number)}")
 

@@ -107,7 +107,9 @@ def _emulator(facts: ElfFacts) -> str:
 
 
 def _watched(scratch: Path, root: Path, wanted: Wanted, before: str) -> Trial:
-    copy = scratch / "file" / wanted.file.name
+    # strace writes other names in a way of its own, and the trace would not be known again.
+    name = wanted.file.name
+    copy = scratch / "file" / (name if re.fullmatch(r"[\w.+-]+", name, re.ASCII) else "program")
     copy.parent.mkdir()
     shutil.copyfile(wanted.file, copy)
     copy.chmod(0o755)

@@ -1,6 +1,8 @@
 """The checks, one by one, on facts made up for each; and the forms in which findings are told."""
 
+import io
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -10,10 +12,11 @@ import msgspec
 import pytest
 
 from gotoolforge import cli, paths
+from gotoolforge.blame import load_blame, owner_of
 from gotoolforge.dynsym import Symbol
 from gotoolforge.elf import ElfFacts
 from gotoolforge.errors import RecipeError
-from gotoolforge.goelf import GoFacts
+from gotoolforge.goelf import CgoCall, GoFacts
 from gotoolforge.judgement import Subject, judge
 from gotoolforge.policy import load_checks, load_policy
 from gotoolforge.target import find_target
@@ -147,3 +150,35 @@ def test_sarif_has_a_rule_for_each_result(
     assert {one["ruleId"] for one in run["results"]} <= rules
     place = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert place.endswith("a%20b")
+
+
+def test_names_that_are_no_text_are_told_by_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / os.fsdecode(b"bad\xff\x1b[31m")
+    path.write_text("hello")
+    for form in ("--json", "--sarif"):
+        assert cli.main(["verify", form, str(path)]) == 1
+        assert "bad" in json.dumps(json.loads(capsys.readouterr().out))
+    assert cli.main(["verify", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "\\x1b[31m: not-executable" in said
+    assert "\x1b" not in said
+
+
+def test_a_list_on_stdin_is_of_lines_or_of_print0(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b\nc"):
+        (tmp_path / name).write_text("hello")
+    for text, count in ((f"{tmp_path}/a\n\n", 1), (f"{tmp_path}/a\0{tmp_path}/b\nc\0", 2)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        assert cli.main(["verify", "--json", "-"]) == 1
+        assert len(json.loads(capsys.readouterr().out)["files"]) == count
+
+
+def test_a_package_that_calls_c_owns_its_symbols() -> None:
+    go = msgspec.structs.replace(GO, cgo_calls=(CgoCall("os/user", "mygetpwuid_r"),))
+    facts = msgspec.structs.replace(PLAIN, go=go)
+    assert owner_of("getpwuid_r", facts, load_blame()) == "os/user"
+    assert owner_of("getpwuid_r", PLAIN, load_blame()) == ""
