@@ -62,9 +62,10 @@ def run(corpus: Corpus, folder: Path, count: int, seed: int, most_seconds: float
     spoiled = folder / "spoiled"
     for name, number, raw in inputs(corpus, count, seed):
         spoiled.write_bytes(raw)
-        began = time.monotonic()
+        # Of the processor: a machine that is busy, or stopped, is not the file's doing.
+        began = time.process_time()
         report = verify_file(spoiled, policy=policy, hear=False)
-        took = time.monotonic() - began
+        took = time.process_time() - began
         assert (report.verdict is None) == (report.error is not None), (name, number)
         assert took < most_seconds, (name, number, took)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 512 * 1024  # KiB
@@ -81,7 +82,7 @@ def test_five_hundred_lies(corpus: Corpus, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_hundred_thousand_lies(corpus: Corpus, tmp_path: Path) -> None:
-    run(corpus, tmp_path, 100_000, seed=2, most_seconds=30)
+    run(corpus, tmp_path, 100_000, seed=2, most_seconds=2)
 
 
 def fuzz(corpus: Corpus, folder: Path, runs: int) -> None:
