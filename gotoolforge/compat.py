@@ -142,9 +142,10 @@ def because(facts: ElfFacts, version: str) -> str:
     if not symbols:
         return version
     table = blame.load_blame()
-    owner = blame.owner_of(symbols[0], facts, table)
+    owners = filter(None, (blame.owner_of(one, facts, table) for one in symbols))
     more = f" and {len(symbols) - 1} more" if symbols[1:] else ""
-    return f"{symbols[0]}@{version}{more}" + (f", from {owner}" if owner else "")
+    names = ", ".join(dict.fromkeys(owners))
+    return f"{symbols[0]}@{version}{more}" + (f", from {names}" if names else "")
 
 
 def by_root(facts: ElfFacts, verdict: str, root: Path, name: str) -> Place:

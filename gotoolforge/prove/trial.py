@@ -86,8 +86,10 @@ def try_in(root: Path | None, wanted: Wanted, facts: ElfFacts) -> Trial:
         for name in ("dev", "tmp"):
             (empty / name).mkdir(parents=True)
         trial = _watched(scratch, root or empty, wanted, before)
+    # The kernel says "no such file", and means the interpreter.
     if trial.state == "not started" and trial.code is None and facts.interpreter:
-        why = f"its interpreter {facts.interpreter} is not there ({trial.why})"
+        said = "" if "No such file" in trial.why else f" ({trial.why})"
+        why = f"its interpreter {facts.interpreter} is not there{said}"
         return msgspec.structs.replace(trial, why=why)
     return trial
 
