@@ -163,8 +163,7 @@ class _Reader:
         # A core has the memory of a process: gigabytes, of which nobody asks for Go's tables.
         go = None
         if not self.is_core:
-            place = machine, self.bits, self.order
-            go = goelf.read_go(self.data, self.segments, *place, functions, names)
+            go = goelf.read_go(self.data, self.segments, self.bits, self.order, functions, names)
         starts_in_go = bool(go and go.text and go.text[0] <= header["e_entry"] < go.text[1])
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(

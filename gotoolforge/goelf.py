@@ -19,8 +19,6 @@ _BUILDINFO = b"\xff Go buildinf:"
 # Go 1.20+, 1.18, 1.16, 1.2 (debug/gosym).
 _PCLNTAB_MAGICS = (0xFFFFFFF1, 0xFFFFFFF0, 0xFFFFFFFA, 0xFFFFFFFB)
 _TABLE_SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab")
-# The smallest step of code (sys.PCQuantum); 4 on all the others.
-_STEPS = {"EM_386": 1, "EM_X86_64": 1, "EM_S390": 2}
 _TEXT_WORD = 22
 _MOST_TABLES = 64
 _LONGEST_TEXT = 1 << 24
@@ -50,7 +48,7 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True):
     cgo_calls: tuple[CgoCall, ...] = ()
 
 
-def read_go(data: FileBytes, segments: list[Row], machine: str, bits: int, order: str,
+def read_go(data: FileBytes, segments: list[Row], bits: int, order: str,
             functions: tuple[str, ...], sections: Mapping[str, Any]) -> GoFacts | None:  # fmt: skip
     """The Go facts of an ELF file, or None if it is not a Go program.
 
@@ -60,7 +58,7 @@ def read_go(data: FileBytes, segments: list[Row], machine: str, bits: int, order
     """
     hints = {name: int(one["sh_offset"]) for name, one in sections.items()}
     table = next((hints[name] for name in _TABLE_SECTIONS if name in hints), None)
-    tables, confirmed = _find_table(data, segments, machine, bits, order, table)
+    tables, confirmed = _find_table(data, segments, bits, order, table)
     info = _read_buildinfo(data, segments, order, hints.get(".go.buildinfo"))
     if info is None and not tables:
         return None
@@ -115,12 +113,12 @@ def _ranges(segments: list[Row]) -> list[tuple[int, int]]:
     return merged(writable) + merged([one for one in data if not one["p_flags"] & 2])
 
 
-def _find_table(data: FileBytes, segments: list[Row], machine: str, bits: int,
-                order: str, hint: int | None
-) -> tuple[int, tuple[int, tuple[int, int]] | None]:  # fmt: skip
+def _find_table(
+    data: FileBytes, segments: list[Row], bits: int, order: str, hint: int | None
+) -> tuple[int, tuple[int, tuple[int, int]] | None]:
     """How many function tables there may be, and the first that is one, with Go's text."""
     seen = 0
-    for table in _find_pclntabs(data, segments, machine, bits, order, hint):
+    for table in _find_pclntabs(data, segments, bits, order, hint):
         seen += 1
         if confirmed := _confirm(data, segments, bits, order, table):
             return seen, confirmed
@@ -129,24 +127,27 @@ def _find_table(data: FileBytes, segments: list[Row], machine: str, bits: int,
     return seen, None
 
 
-def _find_pclntabs(data: FileBytes, segments: list[Row], machine: str, bits: int,
-                   order: str, hint: int | None) -> Iterator[int]:  # fmt: skip
+def _find_pclntabs(
+    data: FileBytes, segments: list[Row], bits: int, order: str, hint: int | None
+) -> Iterator[int]:
     """Addresses where a function table may begin, in the file's own byte order and word size.
 
-    It begins with a magic, two zeros, the machine's smallest step of code, and its word size.
+    It begins with a magic, two zeros, the machine's smallest step of code (which changes: Go 1.27
+    made it 2 on riscv64), and its word size.
     """
     little = order == "little"
     # One pass for all magics, by what they have in common.
-    end = bytes([0, 0, _STEPS.get(machine, 4), bits // 8])
-    needle, before = (b"\xff\xff\xff" + end, 1) if little else (end, 4)
+    needle, before = (b"\xff\xff\xff\0\0", 1) if little else (b"\xff\xff\xff", 0)
     for first, last in _ranges(segments):
         hinted = (hint + before,) if hint is not None and first <= hint < last else ()
         for place in itertools.chain(hinted, data.find_each(needle, first, last)):
             start = place - before
             head = data.read(start, 8)
+            if len(head) < 8 or head[4:6] != b"\0\0" or head[6] not in (1, 2, 4):
+                continue
             magic = int.from_bytes(head[:4], "little" if little else "big")
             address = address_of(segments, start)
-            if magic in _PCLNTAB_MAGICS and head[4:] == end and address is not None:
+            if magic in _PCLNTAB_MAGICS and head[7] == bits // 8 and address is not None:
                 yield address
 
 
