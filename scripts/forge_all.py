@@ -5,8 +5,12 @@
 
 Stop it when you like: what is forged stays, and the next call goes on. The record is
 recipes/forged.toml, which says of each target what came of it, with which recipe and when.
+
+With ccache on PATH, rows that differ in GCC's defaults only (Arm 5, 6 and 7; hard and soft float
+of MIPS) share what is compiled of it: whatever the preprocessor gives alike is compiled once.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -44,6 +48,7 @@ def _forge(target: Target) -> dict[str, Any]:
     row: dict[str, Any] = {"target": target.name, "date": time.strftime("%Y-%m-%d"),
                            "digest": digest}  # fmt: skip
     words = [sys.executable, "-m", "gotoolforge", "toolchain", "build", target.name]
+    words += ["--ccache"] if shutil.which("ccache") else []
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=None, text=True)
     if done.returncode:
         return {**row, "result": "failed", "why": _last_error(target, words)}
