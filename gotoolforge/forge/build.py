@@ -14,7 +14,7 @@ from gotoolforge.distro import install_command
 from gotoolforge.errors import StoreError, ToolchainError
 from gotoolforge.fetch import Fetched
 from gotoolforge.forge import manifest, probe
-from gotoolforge.forge.host import prepare_host
+from gotoolforge.forge.host import config_site, prepare_host
 from gotoolforge.forge.jobserver import JobServer, affordable_jobs
 from gotoolforge.forge.manifest import Component, Manifest, Patch
 from gotoolforge.forge.recipe import (
@@ -183,8 +183,9 @@ def ensure_host(
     """
     triple = host_triple()
     names = (forge.host.source, "gmp", "mpfr", "mpc")
-    value = [forge.format, msgspec.to_builtins(forge.host), msgspec.to_builtins(forge.libraries),
-             triple, [trees[name].name for name in names]]  # fmt: skip
+    decides = msgspec.to_builtins([forge.format, forge.host, forge.libraries])
+    sources_of_it = [trees[name].name for name in names]
+    value = [decides, triple, sources_of_it, store.file_sha256(config_site())]
     host = store.place("forge", "host", store.short(store.digest_of(value)))
     ready = host / "ready"
     if ready.is_file():
@@ -204,8 +205,7 @@ def ensure_host(
 
 
 def _workshop(trees: dict[str, Path], work: Path, host: Path, launcher: str) -> Workshop:
-    store.ensure_dir(work)
-    return Workshop(
+    shop = Workshop(
         root=store.place("forge"),
         work=work,
         host=host,
@@ -213,6 +213,8 @@ def _workshop(trees: dict[str, Path], work: Path, host: Path, launcher: str) -> 
         host_triple=host_triple(),
         launcher=launcher,
     )
+    store.ensure_dir(shop.answers)
+    return shop
 
 
 def _worker(forge: ForgeRecipe, work: Path, name: str, pool: JobServer, console: Console) -> Worker:

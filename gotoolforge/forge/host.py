@@ -12,7 +12,7 @@ import shutil
 from itertools import pairwise
 from pathlib import Path
 
-from gotoolforge import run, store
+from gotoolforge import paths, run, store
 from gotoolforge.errors import StoreError, ToolchainError
 from gotoolforge.run import Command, quote
 
@@ -25,8 +25,13 @@ _QUIET = ("-Wno-c++11-narrowing", "-Wno-unused-command-line-argument")
 _EMPTY = ("m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet")
 
 
+def config_site() -> Path:
+    """What every configure script sources: it shares their answers about the host."""
+    return paths.recipes_dir() / "config.site"
+
+
 def prepare_host(zig: Path, triple: str, folder: Path) -> None:
-    """Make `folder` hold bin/host-{cc,c++,ar,ranlib} and the libraries that they link.
+    """Make `folder` hold bin/host-{cc,c++,ar,ranlib}, the libraries that they link, config.site.
 
     `zig` is the program, `triple` its name for this machine with musl. Takes a minute or two, since
     libc and libc++ are compiled. Raises ToolchainError if zig does not do as expected.
@@ -39,6 +44,8 @@ def prepare_host(zig: Path, triple: str, folder: Path) -> None:
         start, libraries = _collect_libraries(zig, triple, scratch, lib)
     for name in _EMPTY:
         (lib / f"lib{name}.a").write_bytes(b"!<arch>\n")
+    store.ensure_dir(folder / "answers")
+    store.write_atomically(folder / "config.site", config_site().read_bytes())
     programs = store.ensure_dir(folder / "bin")
     _script(programs / "host-ld", (str(zig), "ld.lld"))
     for tool in ("ar", "ranlib"):

@@ -22,6 +22,13 @@ NEUTRAL = "/forge"
 _MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true")
 _HOST_TOOLS = {"CC": "host-cc", "CXX": "host-c++", "AR": "host-ar", "RANLIB": "host-ranlib",
                "CC_FOR_BUILD": "host-cc", "CXX_FOR_BUILD": "host-c++"}  # fmt: skip
+# Names of the answers that are the same for every target; the others (ac_cv_env_target_alias,
+# gcc_cv_as_*, ac_cv_path_*) are not, or name folders.
+_ABOUT_THE_HOST = (
+    "^(ac_cv_(af|c|cxx|f|func|have|header|lib|lk|member|o|prog_cc|prog_cxx|safe|search|sizeof|std|"
+    "struct|sys|type|typeof|working)|acx_cv_prog_cc|am_cv_(func|langinfo|lib|val)|"
+    "gcc_cv_have_decl)_"
+)
 
 
 class Workshop(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +45,11 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, Path]
     host_triple: str
     launcher: str = ""
+
+    @property
+    def answers(self) -> Path:
+        """What the configure scripts of this work have found, as recipes/config.site has them."""
+        return self.work / "answers"
 
     @property
     def out(self) -> Path:
@@ -114,13 +126,16 @@ def _binutils(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
         *_cross_words(shop, target),
         *forge.binutils.configure,
     )
-    commands = _in(
-        folder,
-        _host_env(forge, shop),
-        configure,
-        _make(),
-        # Installs race each other in one folder: one after another.
-        _make("-j1", f"DESTDIR={shop.out}", "install"),
+    commands = (
+        *_in(
+            folder,
+            _host_env(forge, shop),
+            configure,
+            _make(),
+            # Installs race each other in one folder: one after another.
+            _make("-j1", f"DESTDIR={shop.out}", "install"),
+        ),
+        _share_answers(shop),
     )
     return Stage(name="binutils", folder=folder, commands=commands, resumable=True, fresh=(folder,))
 
@@ -151,8 +166,20 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
             ("sed", "-i", neutral, "gcc/configargs.h"),
             _make("all-gcc"),
         ),
+        _share_answers(shop),
     )
     return Stage(name="xgcc", folder=folder, commands=commands, resumable=True, fresh=(folder,))
+
+
+def _share_answers(shop: Workshop) -> Command:
+    """Keep for other targets what was found out about the host, and nothing about the target."""
+    script = (
+        'for one in "$1"/*; do test -f "$one" || continue; new="$2/.${one##*/}.$$"; '
+        'grep -E "$3" "$one" > "$new" || :; mv -f "$new" "$2/${one##*/}"; done'
+    )
+    kept = shop.host / "answers"
+    argv = ("sh", "-eu", "-c", script, "sh", str(shop.answers), str(kept), _ABOUT_THE_HOST)
+    return Command(argv=argv, cwd=shop.work)
 
 
 def _headers(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
@@ -269,10 +296,12 @@ def _cross_words(shop: Workshop, target: Target) -> tuple[str, ...]:
 
 def _host_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
     flags = " ".join(forge.host.cflags)
-    clean = dict.fromkeys(("CPPFLAGS", "LDFLAGS", "LIBS", "CPATH", "LIBRARY_PATH", "CONFIG_SITE",
+    clean = dict.fromkeys(("CPPFLAGS", "LDFLAGS", "LIBS", "CPATH", "LIBRARY_PATH",
                            "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "MAKEFLAGS"))  # fmt: skip
     return {
         **clean,
+        "CONFIG_SITE": str(shop.host / "config.site"),
+        "FORGE_ANSWERS": str(shop.answers),
         **forge.host.env,
         **_HOST_TOOLS,
         **_launched(shop),

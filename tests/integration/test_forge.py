@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gotoolforge import store
-from gotoolforge.forge.build import is_forged
-from gotoolforge.forge.recipe import load_recipe, toolchain_digest, toolchain_dir
+from gotoolforge import sources, store
+from gotoolforge.console import Console
+from gotoolforge.forge.build import fetch_components, is_forged
+from gotoolforge.forge.recipe import host_triple, load_recipe, toolchain_digest, toolchain_dir
+from gotoolforge.forge.stages import Workshop, target_stages
 from gotoolforge.target import find_target
 
 from .conftest import EXAMPLES, Run, gotoolforge
@@ -217,8 +219,8 @@ with JobServer(2) as pool:
 """
 
 
-def forge_the_cheap_stages(place: Path, *launcher: str, **env: str) -> dict[str, str]:
-    """Digests of the host libraries, made in a store that has only what was downloaded."""
+def make_host(place: Path, *launcher: str, **env: str) -> Path:
+    """The host compiler and its libraries, made in a store that has only what was downloaded."""
     for shared in ("downloads", "zig"):
         if not (place / shared).exists():
             store.ensure_dir(place)
@@ -230,7 +232,12 @@ def forge_the_cheap_stages(place: Path, *launcher: str, **env: str) -> dict[str,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    lib = Path(done.stdout.strip()) / "lib"
+    return Path(done.stdout.strip())
+
+
+def forge_the_cheap_stages(place: Path, *launcher: str, **env: str) -> dict[str, str]:
+    """Digests of the host libraries."""
+    lib = make_host(place, *launcher, **env) / "lib"
     return {one: store.file_sha256(lib / one) for one in ("libgmp.a", "libmpfr.a", "libmpc.a")}
 
 
@@ -238,6 +245,40 @@ def test_the_cheap_stages_come_out_the_same_in_another_folder(prefix: Path, tmp_
     # The first time is that of the store.
     first = forge_the_cheap_stages(store.place())
     assert forge_the_cheap_stages(tmp_path / "another" / "place") == first
+
+
+def test_a_further_target_is_told_what_the_host_can_do(prefix: Path, tmp_path: Path) -> None:
+    forge, console = load_recipe(), Console(quiet=True)
+    fetched = fetch_components(forge, console, offline=True)["binutils"]
+    tree = sources.ensure_tree(fetched, console, skip=forge.skip["binutils"])
+    # A host that has forged nothing yet.
+    host = tmp_path / "host"
+    shutil.copytree(make_host(store.place()), host, ignore=shutil.ignore_patterns("answers", "lib"))
+    (host / "answers").mkdir()
+    made: list[str] = []
+    said: list[int] = []
+    for target in (find_target("amd64"), find_target("arm64")):
+        shop = Workshop(
+            root=tmp_path,
+            work=tmp_path / target.name,
+            host=host,
+            sources=dict.fromkeys(forge.sources, tree),
+            host_triple=host_triple(),
+        )
+        store.ensure_dir(shop.answers)
+        stage = target_stages(forge, shop, target, ("c",))[0]
+        folder = store.ensure_dir(stage.folder)
+        configure, share = stage.commands[0], stage.commands[-1]
+        env = {**os.environ, **{name: value or "" for name, value in configure.env.items()}}
+        for argv in (configure.argv, ("make", "configure-libiberty"), share.argv):
+            done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            said.append(done.stdout.count("(cached)"))
+        made.append((folder / "libiberty" / "config.h").read_text())
+    assert said[1] < 50 < 100 < said[4]
+    assert made[0] == made[1]
+    (answers,) = (host / "answers").iterdir()
+    assert "alpine" not in answers.read_text()
 
 
 @pytest.mark.long
