@@ -60,7 +60,7 @@ static const struct call calls[] = {
 #if __SIZEOF_LONG__ == 4
     {"clock_gettime64", 403, 0, (long)NOWHERE, 0, 0, 0, 0},
     {"clock_nanosleep_time64", 407, 0, 0, (long)NOWHERE, 0, 0, 0},
-    {"futex_time64", 422, (long)NOWHERE, -1, 0, 0, 0, 0},
+    {"futex_time64", 422, (long)NOWHERE, 129, 0, 0, 0, 0}, /* wake nobody: an unknown operation is ENOSYS */
     {"ppoll_time64", 414, (long)NOWHERE, 1, (long)NOWHERE, 0, 0, 0},
 #endif
 };
@@ -143,7 +143,13 @@ static clock_call *find_vdso(void) {
     return NULL;
 }
 
-static int raw_clock(clockid_t id, void *when) { return syscall(SYS_clock_gettime, id, when); }
+#ifdef SYS_clock_gettime
+#define RAW_CLOCK SYS_clock_gettime
+#else
+#define RAW_CLOCK 403 /* clock_gettime64: musl has no other name for it on 32-bit machines */
+#endif
+
+static int raw_clock(clockid_t id, void *when) { return syscall(RAW_CLOCK, id, when); }
 
 /* Nanoseconds of one call: the best of several rounds, since other work only adds. */
 static long cost(clock_call *make) {
