@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Without --root, --image and --libc every distribution of recipes/distributions.toml is judged by the
-libc that it ships, and this machine by its own files. With them the libraries there are asked for
-the very symbols.
+libc that it ships. With them the libraries there are asked for the very symbols. One row is always
+this machine, judged by its own files.
 
 exit codes: 0 it runs at every place that was named by --root, --image or --libc (or, where none
 was, anywhere at all); 1 it does not, or that is not known; 2 misuse; 3 a file could not be read
@@ -49,16 +49,13 @@ def run(parsed: argparse.Namespace) -> int:
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     facts, verdict = inspect(Path(parsed.file))
-    named = [*parsed.root, *parsed.image, *parsed.libc]
-    places = (
+    named = (
         *(_foreign(facts, verdict, name) for name in (*parsed.root, *parsed.image)),
         *(compat.by_libc(facts, verdict, Path(name)) for name in parsed.libc),
     )
-    if not named:
-        places = (
-            compat.this_machine(facts, verdict),
-            *compat.by_table(facts, verdict, datetime.date.today()),
-        )
+    here = compat.this_machine(facts, verdict)
+    table = () if named else compat.by_table(facts, verdict, datetime.date.today())
+    places = (*named, here, *table)
     floor = glibc_floor(facts)
     advice = _advice(facts)
     if parsed.json:
@@ -68,7 +65,7 @@ def run(parsed: argparse.Namespace) -> int:
         _show(places, parsed.file, verdict, floor)
         for line in advice:
             console.say(line)
-    good = [one.answer == "runs" for one in places]
+    good = [one.answer == "runs" for one in named or places]
     return EXIT_OK if (all(good) if named else any(good)) else EXIT_FINDINGS
 
 

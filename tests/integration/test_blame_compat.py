@@ -134,7 +134,8 @@ def test_a_root_and_an_image_of_it_are_asked_for_the_very_symbols(
     root = suites.unpacked(suite, suites.LIBC)
     made = str(corpus.path("go-std-cgo"))
     done = tool("compat", "--json", "--root", str(root), made)
-    (place,) = json.loads(done.stdout)["places"]
+    place, here = json.loads(done.stdout)["places"]
+    assert here["name"] == "this machine"
     assert (done.returncode == 0, place["answer"] == "runs") == (runs, runs), place
     if not runs:
         assert any("pthread" in one and "@GLIBC_2.34" in one for one in place["because"])
@@ -149,7 +150,7 @@ def test_a_root_and_an_image_of_it_are_asked_for_the_very_symbols(
         tar.add(layer, arcname="layer.tar")
         tar.add(tmp_path / "manifest.json", arcname="manifest.json")
     done = tool("compat", "--json", "--image", str(image), made)
-    (again,) = json.loads(done.stdout)["places"]
+    again, _ = json.loads(done.stdout)["places"]
     assert (again["answer"], again["libc"]) == (place["answer"], place["libc"])
 
 
@@ -160,7 +161,8 @@ def test_a_distributions_libc_file_alone_is_asked_too(
     root = suites.unpacked(suite, suites.LIBC)
     (libc,) = {one.resolve() for one in root.glob("lib/x86_64-linux-gnu/libc.so.6")}
     done = tool("compat", "--json", "--libc", str(libc), str(corpus.path("go-std-cgo")))
-    (place,) = json.loads(done.stdout)["places"]
+    place, here = json.loads(done.stdout)["places"]
+    assert here["name"] == "this machine"
     assert (done.returncode == 0, place["answer"] == "runs") == (runs, runs), place
     # By the newest version that it defines: 2.31 added none on amd64.
     assert place["libc"] == {"bullseye": "glibc 2.30", "trixie": "glibc 2.41"}[suite]
