@@ -77,7 +77,7 @@ def run(parsed: argparse.Namespace) -> int:
         seconds=parsed.timeout,
     )
     if parsed.matrix or parsed.root or parsed.image or parsed.debian or parsed.musl:
-        return _matrix(parsed, wanted, facts, verdict)
+        return _matrix(parsed, wanted, facts, verdict, console)
     trial = try_in(None, wanted, facts)
     if parsed.json:
         import msgspec
@@ -92,7 +92,13 @@ def run(parsed: argparse.Namespace) -> int:
     return _code([trial], parsed.expect)
 
 
-def _matrix(parsed: argparse.Namespace, wanted: "Wanted", facts: "ElfFacts", verdict: str) -> int:
+def _matrix(
+    parsed: argparse.Namespace,
+    wanted: "Wanted",
+    facts: "ElfFacts",
+    verdict: str,
+    console: Console,
+) -> int:
     from gotoolforge.prove.matrix import Source, try_all
 
     sources = [Source(kind="root", name=one) for one in parsed.root]
@@ -104,7 +110,7 @@ def _matrix(parsed: argparse.Namespace, wanted: "Wanted", facts: "ElfFacts", ver
     sources += [Source(kind="debian", name=one) for one in parsed.debian]
     sources += [Source(kind="musl", name="musl alone")] if parsed.musl else []
     sources.append(Source(kind="scratch"))
-    lines = try_all(tuple(sources), wanted, facts, verdict)
+    lines = try_all(tuple(sources), wanted, facts, verdict, console.say)
     if parsed.json:
         import msgspec
 

@@ -1,6 +1,7 @@
 """The matrix: one file in many roots, side by side; then what the table of distributions knows."""
 
 import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from gotoolforge.prove.trial import Trial, Wanted, is_foreign, try_in
 from gotoolforge.run import Command
 
 _MAKERS = ("mmdebstrap", "debootstrap")
+Say = Callable[[str], None]
 Kind = Literal["root", "image", "engine", "debian", "musl", "scratch"]
 
 
@@ -42,10 +44,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def try_all(
-    sources: tuple[Source, ...], wanted: Wanted, facts: ElfFacts, verdict: str
+    sources: tuple[Source, ...], wanted: Wanted, facts: ElfFacts, verdict: str, say: Say
 ) -> tuple[Line, ...]:
-    """A line for each source, tried; then one for each distribution that the table knows."""
-    tried = side_by_side(sources, lambda source: _line_of(source, wanted, facts, verdict))
+    """A line for each source, tried; then one for each distribution that the table knows.
+
+    `say` is told what takes minutes.
+    """
+    tried = side_by_side(sources, lambda source: _line_of(source, wanted, facts, verdict, say))
     known = compat.by_table(facts, verdict, datetime.date.today())
     judged = tuple(
         Line(image=one.name, libc=one.libc, symbols=one.answer, because=one.because, judged="table")
@@ -55,9 +60,9 @@ def try_all(
     return tried + judged
 
 
-def _line_of(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line:
+def _line_of(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str, say: Say) -> Line:
     try:
-        return _line(source, wanted, facts, verdict)
+        return _line(source, wanted, facts, verdict, say)
     except UnprovenError as error:
         # One root that cannot be had takes nothing from the others.
         why = f"{error.what}; {error.hint}" if error.hint else error.what
@@ -65,7 +70,7 @@ def _line_of(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> L
                     judged="run", trial=Trial(state="not proven", why=why))  # fmt: skip
 
 
-def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line:
+def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str, say: Say) -> Line:
     title = source.name or source.kind
     if source.kind == "scratch":
         trial = try_in(None, wanted, facts)
@@ -75,7 +80,7 @@ def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line
     if source.kind == "engine":
         return _engine_line(source.name, wanted, facts, verdict)
     if source.kind == "debian":
-        path, title = debian_root(source.name), f"Debian {source.name}"
+        path, title = debian_root(source.name, say), f"Debian {source.name}"
     else:
         path = musl_root() if source.kind == "musl" else Path(source.name)
     with rootfs.opened(path) as root:
@@ -104,7 +109,7 @@ def _engine_line(image: str, wanted: Wanted, facts: ElfFacts, verdict: str) -> L
                 judged="run", trial=trial)  # fmt: skip
 
 
-def debian_root(suite: str) -> Path:
+def debian_root(suite: str, say: Say) -> Path:
     """A small root of a Debian suite, made once: libc, libgcc, libstdc++ and a shell.
 
     Raises UnprovenError if the suite cannot be had.
@@ -119,6 +124,7 @@ def debian_root(suite: str) -> Path:
     with store.locked(f"root-{suite}"), store.scratch_dir() as scratch:
         if root.is_dir():
             return root
+        say(f"make a root of Debian {suite} by {Path(maker).name}: minutes, and once ...")
         made, problem = scratch / "root", ""
         for mirror in dict.fromkeys(distro.mirrors()):
             argv = (*_make_words(maker, suite, made), mirror)
