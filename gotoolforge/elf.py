@@ -4,12 +4,13 @@ Sections are looked at only for names that no program header carries. Nothing is
 Structures: the System V gABI, and the GNU version extensions of the LSB.
 """
 
+import contextlib
 import functools
 import os
 import stat
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,12 +23,6 @@ from gotoolforge.notes import Note, read_notes
 
 _DT_TEXTREL, _DT_FLAGS, _DT_FLAGS_1 = 22, 30, 0x6FFFFFFB
 _DF_1_PIE = 0x08000000
-_SYSTEMS = {
-    "ELFOSABI_FREEBSD": "freebsd",
-    "ELFOSABI_NETBSD": "netbsd",
-    "ELFOSABI_OPENBSD": "openbsd",
-    "ELFOSABI_SOLARIS": "solaris",
-}
 _ENTRY_BYTES = 64
 _LONGEST_NAME = 4096
 _LONGEST_TABLE = 1 << 20
@@ -100,24 +95,23 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
     """
     # A FIFO or a device would block or never end, and opening may already wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=1 << 16) as handle:  # noqa: PTH123
+    with contextlib.closing(FileBytes(descriptor)) as data:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             what = "it is no regular file"
             raise ValueError(what)
-        data = FileBytes(descriptor)
         start = data.read(0, 16)
         if start[:4] != b"\x7fELF":
             raise NotElfError(looks_like(start))
         try:
-            reader = _Reader(data, handle, exports=exports)
+            reader = _Reader(data, exports=exports)
             facts = reader.facts(symbols, strings, functions)
             if build_paths:
                 facts = msgspec.structs.replace(facts, build_paths=reader.build_paths())
             return facts
         except (NotElfError, BrokenElfError):
             raise
-        # pyelftools raises whatever its parser meets in a broken file: construct's errors,
-        # AttributeError, OverflowError ... A file is never trusted to be well formed.
+        # Every field can lie, and who follows one meets whatever comes of it: struct.error,
+        # IndexError, OverflowError ...
         except Exception as error:
             what = f"broken or truncated ELF file ({type(error).__name__}: {error})"
             raise BrokenElfError(what) from error
@@ -126,29 +120,22 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
 class _Reader:
     """One file; `at` turns addresses of the running program into places in the file."""
 
-    def __init__(self, data: FileBytes, handle: BinaryIO, *, exports: bool) -> None:
-        from elftools.elf.elffile import ELFFile
-
+    def __init__(self, data: FileBytes, *, exports: bool) -> None:
         self.data, self.exports = data, exports
-        self.elf: Any = ELFFile(handle)
-        self.bits: int = self.elf.elfclass
-        self.order = "little" if self.elf.little_endian else "big"
-        self.ends = "<" if self.elf.little_endian else ">"
-        header, count = self.elf.header, self.elf.num_segments()
-        kernels = header["e_type"] in {"ET_EXEC", "ET_DYN"}
-        if kernels and count * header["e_phentsize"] > headers.MOST_PROGRAM_BYTES:
+        self.header = headers.file_header(data)
+        self.bits, self.ends = self.header.bits, self.header.ends
+        _, count, size = self.header.programs
+        kernels = self.header.type in {"EXEC", "DYN"}
+        if kernels and count * size > headers.MOST_PROGRAM_BYTES:
             what = f"{count} program headers are more than any kernel takes"
             raise BrokenElfError(what)
-        self.segments = headers.program_rows(
-            data, header["e_phoff"], count, header["e_phentsize"],
-            machine=str(header["e_machine"]), bits=self.bits, ends=self.ends,
-        )  # fmt: skip
+        self.segments = headers.program_rows(data, self.header)
         for one in self.segments:
             if one["p_type"] == "PT_LOAD" and one["p_offset"] + one["p_filesz"] > data.size:
                 what = "truncated: a segment goes beyond the end of the file"
                 raise BrokenElfError(what)
         self.dynamic = self._dynamic()
-        wide = self.elf.header["e_machine"] == "EM_S390" and self.bits == 64
+        wide = self.header.machine == "EM_S390" and self.bits == 64
         self.tables = DynamicTables(
             data, self.dynamic, self.at, bits=self.bits, ends=self.ends, wide_hash=wide
         )
@@ -156,24 +143,24 @@ class _Reader:
     def facts(
         self, symbols: tuple[str, ...], strings: tuple[str, ...], functions: tuple[str, ...]
     ) -> ElfFacts:
-        header, dynamic = self.elf.header, self.dynamic
+        header, dynamic = self.header, self.dynamic
         stack = next((s for s in self.segments if s["p_type"] == "PT_GNU_STACK"), None)
         names = self._section_names
-        machine = str(header["e_machine"])
         # A core has the memory of a process: gigabytes, of which nobody asks for Go's tables.
         go = None
         if not self.is_core:
-            go = goelf.read_go(self.data, self.segments, self.bits, self.order, functions, names)
-        starts_in_go = bool(go and go.text and go.text[0] <= header["e_entry"] < go.text[1])
+            place = self.bits, header.order
+            go = goelf.read_go(self.data, self.segments, *place, functions, names)
+        starts_in_go = bool(go and go.text and go.text[0] <= header.entry < go.text[1])
         flags = sum(dynamic.get(_DT_FLAGS, [])), sum(dynamic.get(_DT_FLAGS_1, []))
         return ElfFacts(
-            type=str(header["e_type"]).removeprefix("ET_"),
-            machine=machine,
-            system=_SYSTEMS.get(str(header["e_ident"]["EI_OSABI"]), ""),
+            type=header.type,
+            machine=header.machine,
+            system=header.system,
             bits=self.bits,
-            order=self.order,
-            flags=header["e_flags"],
-            entry=header["e_entry"],
+            order=header.order,
+            flags=header.flags,
+            entry=header.entry,
             interpreter=self._interpreter(),
             needed=tuple(self.tables.string(value) for value in dynamic.get(1, [])[:_MOST_NEEDED]),
             soname=self._first_string(14),
@@ -201,7 +188,7 @@ class _Reader:
 
     @property
     def is_core(self) -> bool:
-        return str(self.elf.header["e_type"]) == "ET_CORE"
+        return self.header.type == "CORE"
 
     def build_paths(self) -> tuple[BuildPath, ...]:
         if self.is_core:
@@ -260,15 +247,11 @@ class _Reader:
     @functools.cached_property
     def _section_names(self) -> dict[str, Any]:
         """Section headers by name."""
-        header = self.elf.header
-        if not header["e_shoff"] or not header["e_shnum"]:
+        header = self.header
+        rows = headers.section_rows(self.data, *header.sections, bits=self.bits, ends=self.ends)
+        if header.names >= len(rows):  # sections without names; the kernel does not mind
             return {}
-        place = header["e_shoff"], header["e_shnum"], header["e_shentsize"]
-        rows = headers.section_rows(self.data, *place, bits=self.bits, ends=self.ends)
-        texts = self.elf.get_shstrndx()
-        if texts >= len(rows):  # sections without names; the kernel does not mind
-            return {}
-        names = rows[texts]["sh_offset"]
+        names = rows[header.names]["sh_offset"]
         return {self.data.text(names + one["sh_name"]): one for one in rows}
 
     def _symbols(self, names: dict[str, Any], wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -289,8 +272,8 @@ class _Reader:
 
     def _entry_code(self) -> str:
         # Bit 0 of an ARM entry means Thumb; big-endian ppc64 is not in our table.
-        entry = self.elf.header["e_entry"]
-        if self.elf.header["e_machine"] == "EM_ARM":
+        entry = self.header.entry
+        if self.header.machine == "EM_ARM":
             entry &= ~1
         place = self.at(entry) if entry else None
         return self.data.read(place, _ENTRY_BYTES).hex() if place is not None else ""

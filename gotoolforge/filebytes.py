@@ -23,6 +23,10 @@ class FileBytes:
         self.descriptor = descriptor
         self.size = os.fstat(descriptor).st_size
 
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.descriptor)
+
     def read(self, begin: int, length: int) -> bytes:
         """What there is of that many bytes; raises ValueError for more than a sane piece."""
         wanted = min(length, self.size - begin)

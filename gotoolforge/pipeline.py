@@ -208,8 +208,6 @@ def _lend_former(output: Output, stage: Path) -> None:
 def _import_verifier() -> None:
     import hashlib  # noqa: F401
 
-    import elftools.elf.elffile  # noqa: F401
-
     import gotoolforge.provenance
     import gotoolforge.sbom  # noqa: F401
     from gotoolforge import verify

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gotoolforge.filebytes import FileBytes
-from gotoolforge.headers import merged, program_rows, section_rows, without_code
+from gotoolforge.headers import FileHeader, merged, program_rows, section_rows, without_code
 from gotoolforge.policy import load_policy
 from gotoolforge.verify import FileReport, verify_file
 
@@ -53,6 +53,9 @@ def test_rows_beyond_the_end_and_of_odd_sizes(tmp_path: Path) -> None:
     with short.open("rb") as handle:
         data = FileBytes(handle.fileno())
         for begin, count, size in ((64, 1, 56), (0, 1, 57), (1 << 62, 1, 56)):
+            header = FileHeader(bits=64, ends="<", type="EXEC", machine="EM_X86_64", system="",
+                                entry=0, flags=0, programs=(begin, count, size),
+                                sections=(0, 0, 0), names=0)  # fmt: skip
             with pytest.raises(ValueError, match="headers"):
-                program_rows(data, begin, count, size, machine="EM_X86_64", bits=64, ends="<")
+                program_rows(data, header)
         assert section_rows(data, 0, 1, 63, bits=64, ends="<") == []
