@@ -260,7 +260,7 @@ def _systemd(parsed: argparse.Namespace) -> int:
     path = find_unit(parsed.unit)
     name = Path(parsed.unit).name if "." in parsed.unit else path.name
     unit, findings = read_unit(path, name)
-    loaded, more = ask_systemd(name) if path.parent.name == "system" else (None, ())
+    loaded, more = ask_systemd(name, unit) if path.parent.name == "system" else (None, ())
     findings = in_order([*findings, *more])
     text = _drop_in(parsed, unit.program, console)
     if parsed.json:

@@ -202,7 +202,12 @@ def _compare(parsed: argparse.Namespace) -> int:
     else:
         rest = len(findings) - len(shown)
         more = f"; {rest} more that do not (--all shows them)" if rest else ""
-        console.line(f"{parsed.server}: {len(counted)} differences that matter{more}")
+        count = (
+            "1 difference that matters"
+            if len(counted) == 1
+            else (f"{len(counted)} differences that matter")
+        )
+        console.line(f"{parsed.server}: {count}{more}")
         report.show_findings(shown, console)
     return EXIT_FINDINGS if counted else EXIT_OK
 

@@ -15,6 +15,8 @@ from gotoolforge.run import Command
 
 _LIBRARY = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd",
             "/lib/systemd")  # fmt: skip
+# It is there where systemd is process 1 (sd_booted(3)).
+_BOOTED = Path("/run/systemd/system")
 # Those of a service beside the resource limits; and systemd's own defaults since version 240
 # (systemd-system.conf(5)).
 _OTHERS = ("TasksMax", "MemoryMax", "CPUQuota")
@@ -88,17 +90,17 @@ def read_unit(path: Path, name: str = "") -> tuple[Unit, tuple[Finding, ...]]:
     return unit, in_order(found)
 
 
-def ask_systemd(name: str) -> tuple[dict[str, str] | None, tuple[Finding, ...]]:
+def ask_systemd(name: str, unit: Unit) -> tuple[dict[str, str] | None, tuple[Finding, ...]]:
     """What a running systemd has of a unit, and where that, or its process, is behind the files."""
     program = run.find_program("systemctl")
-    if not program or not Path("/run/systemd/system").is_dir():
+    if not program or not _BOOTED.is_dir():
         return None, ()
     answer = run.ask(Command(argv=(program, "show", name, f"--property={','.join(_SHOWN)}")))
     loaded = dict(line.split("=", 1) for line in answer.out.splitlines() if "=" in line)
     if answer.code or loaded.get("LoadState") != "loaded":
         return None, ()
     found = []
-    if loaded.get("NeedDaemonReload") == "yes":
+    if loaded.get("NeedDaemonReload") == "yes" or _is_behind(loaded, unit):
         message = "the unit's files have changed since systemd read them"
         advice = f"systemctl daemon-reload && systemctl restart {name}"
         one = Finding(check="unit.reload", severity="warning", message=message, advice=advice)
@@ -111,6 +113,12 @@ def ask_systemd(name: str) -> tuple[dict[str, str] | None, tuple[Finding, ...]]:
         one = Finding(check="unit.restart", severity="warning", message=message, advice=advice)
         found.append(one)
     return loaded, in_order(found)
+
+
+def _is_behind(loaded: dict[str, str], unit: Unit) -> bool:
+    # systemd does not look for a folder of drop-ins that was not there when it read the unit.
+    said = {key: unit.limits[key].value.rpartition(":")[2] for key in _DEFAULTS}
+    return any(value.isdigit() and loaded.get(key) != value for key, value in said.items())
 
 
 def _hard_nofile(pid: str) -> str | None:

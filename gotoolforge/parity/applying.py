@@ -32,12 +32,13 @@ def run_alike(words: tuple[str, ...], alike: Alike, console: Console, *, strict:
         joined: list[str] = []
         if alike.has_group:
             before, missed = group.systemd_words(alike)
-            failed += missed
             words = (*before, *words)
             if not before:
-                made, missed = stack.enter_context(group.made_groups(alike, console))
+                made, unmade = stack.enter_context(group.made_groups(alike, console))
                 joined = [str(place / "cgroup.procs") for place in made]
-                failed += missed
+                # That systemd would not does not matter where it went without.
+                missed = [*missed, *unmade] if unmade else []
+            failed += missed
         dropped = dropped_capabilities(alike)
         if dropped and words[0] == "systemd-run":
             # It could not speak to systemd without them.

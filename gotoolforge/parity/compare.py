@@ -51,12 +51,11 @@ def _judge(key: str, row: KeyRow, there: str, here: str) -> Finding:
     words = f"server {there}, here {here}"
     if not _counts(row, there, here):
         return Finding(check=key, severity="note", message=words)
-    if missing := row.compare == "superset" and _missing(row, there, here):
+    missing = _missing(row, there, here) if row.compare == "superset" else ""
+    if missing and missing != here:
         words += f" (missing there: {missing})"
-    if row.laptop == row.server == "-":
-        advice = ""
-    else:
-        advice = f"laptop: {row.laptop}; server: {row.server}"
+    sides = {"laptop": row.laptop, "server": row.server}
+    advice = "; ".join(f"{side}: {what}" for side, what in sides.items() if what != "-")
     # KEY in an advice is the sysctl's own name.
     advice = advice.replace("KEY", key.removeprefix("sysctl."))
     message = f"{words}. {row.changes}"
@@ -94,7 +93,7 @@ def _missing(row: KeyRow, there: str, here: str) -> str:
         left = int(here, 16) & ~int(there, 16)
         return ", ".join(_capability_names(left))
     if {here, there} <= {"yes", "no"}:
-        return "it" if here == "yes" else ""
+        return here if here == "yes" else ""
     return " ".join(word for word in here.split() if word not in there.split())
 
 

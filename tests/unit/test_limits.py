@@ -133,3 +133,33 @@ def test_a_unit_without_limits_has_those_of_systemd(tmp_path: Path) -> None:
     assert limits_of(path)["LimitNOFILE"]
     with pytest.raises(UnreadableError):
         unit.find_unit("nosuch-unit-anywhere")
+
+
+@pytest.mark.parametrize(
+    ("reload", "given", "checks"),
+    [
+        ("no", "2048", ["unit.restart"]),  # this process has another limit
+        ("yes", "2048", ["unit.reload", "unit.restart"]),
+        # A new folder of drop-ins is not seen by systemd itself.
+        ("no", "99", ["unit.reload", "unit.restart"]),
+    ],
+)
+def test_what_systemd_has_is_held_against_the_files_and_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reload: str, given: str, checks: list[str]
+) -> None:
+    """By a stand-in for systemctl; scripts/try_on_systemd asks the real one."""
+    path, program = tmp_path / "app.service", tmp_path / "systemctl"
+    path.write_text("[Service]\nLimitNOFILE=1024:2048\n")
+    said = (
+        f"LoadState=loaded\nNeedDaemonReload={reload}\nMainPID={os.getpid()}\nLimitNOFILE={given}"
+    )
+    program.write_text(f"#!/bin/sh\ncat <<'X'\n{said}\nX\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(unit, "_BOOTED", tmp_path)
+    loaded, findings = unit.ask_systemd("app.service", unit.read_unit(path)[0])
+    assert loaded
+    assert loaded["LimitNOFILE"] == given
+    assert [one.check for one in findings] == checks
+    monkeypatch.setattr(unit, "_BOOTED", tmp_path / "none")
+    assert unit.ask_systemd("app.service", unit.read_unit(path)[0]) == (None, ())
