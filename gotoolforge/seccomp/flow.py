@@ -41,6 +41,11 @@ class Body:
         self._link()
         self._frames(code)
 
+    def undecoded(self, address: int) -> bool:
+        """Whether an address lies in bytes that are no code, and not within an instruction."""
+        covering = (one for one in self.insns if one.addr <= address < one.addr + one.size)
+        return any(one.mnem == ".byte" for one in covering)
+
     def _link(self) -> None:
         count = len(self.insns)
         self.before: list[list[int]] = [[] for _ in range(count)]

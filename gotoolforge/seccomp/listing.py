@@ -14,7 +14,7 @@ from gotoolforge.seccomp import discover, numbers
 from gotoolforge.seccomp.flow import Value, Walker
 from gotoolforge.seccomp.graph import Graph
 from gotoolforge.seccomp.image import Image
-from gotoolforge.seccomp.machine import Code
+from gotoolforge.seccomp.machine import Code, Insn
 from gotoolforge.tables import Row, load_table
 
 _WRAPPERS = ("syscall.", "golang.org/x/sys/unix.")
@@ -139,7 +139,7 @@ class Reader:
                     if value.number == socket_number:
                         sockets.append(value)
                     key = (value.number, value.chain[-1], insn.addr)
-                    uses.setdefault(key, self._use(value, insn.addr))
+                    uses.setdefault(key, self._use(value, insn))
         if self.image.interpreter:
             self.warnings.append(
                 "it loads libraries of the host (it has an interpreter): what they call is not here"
@@ -188,7 +188,7 @@ class Reader:
                 body = self.walker.body(function.start)
                 place = body.index.get(address)
                 if place is None:
-                    if not body.whole:
+                    if not body.whole and body.undecoded(address):
                         self.warnings.append(
                             f"{function.name} holds bytes that are no code, and what may be a "
                             f"system call at {address:#x}"
@@ -212,18 +212,19 @@ class Reader:
             edge = self.reached[start]
         return tuple(reversed(names)), self.graph.roots[start]
 
-    def _use(self, value: Value, address: int) -> Use:
+    def _use(self, value: Value, insn: Insn) -> Use:
         assert value.number is not None
         owner = value.chain[-1]
         path, root = self.path_to(owner)
         inner = tuple(self.name(one) for one in reversed(value.chain[:-1]))
-        known = numbers.names_of(self.image.arch)
+        # A 64-bit program enters by `int 0x80` with i386's numbers.
+        known = numbers.names_of("386" if insn.mnem == "int" else self.image.arch)
         return Use(
             number=value.number,
             name=known.get(value.number, f"syscall_{value.number}"),
             owner=self.name(owner),
             site=self.name(value.chain[0]),
-            address=address,
+            address=insn.addr,
             path=path + inner if path else (),
             root=root,
             note=value.reason,

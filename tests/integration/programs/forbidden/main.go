@@ -28,11 +28,25 @@ var calls = map[string]func() syscall.Errno{
 		args := [8]uint64{0: syscall.CLONE_NEWUSER, 4: 17}
 		return child(435, uintptr(unsafe.Pointer(&args)), 64)
 	},
-	"x32": func() syscall.Errno { return raw(0x40000000|syscall.SYS_GETPID, 0, 0, 0) },
+	"x32": func() syscall.Errno { return raw(0x40000000|syscall.SYS_UNSHARE, syscall.CLONE_NEWUTS, 0, 0) },
+	// With arguments that the kernel does not take: EBADF, EFAULT or EINVAL where it looks at them.
+	"setns":             func() syscall.Errno { return raw(308, ^uintptr(0), 0, 0) },
+	"add_key":           func() syscall.Errno { return raw(248, 0, 0, 0) },
+	"open_by_handle_at": func() syscall.Errno { return raw(304, ^uintptr(0), 0, 0) },
+	"perf_event_open":   func() syscall.Errno { return raw(298, 0, 0, 0) },
+	"init_module":       func() syscall.Errno { return raw(175, 0, 0, 0) },
+	"kexec_load":        func() syscall.Errno { return raw6(246, 0, 0, 0, 0xffff) },
+	"faccessat2":        func() syscall.Errno { return raw6(439, ^uintptr(0), 0, 0, 0) },
+	"openat2":           func() syscall.Errno { return raw6(437, ^uintptr(0), 0, 0, 0) },
 }
 
 func raw(nr, a, b, c uintptr) syscall.Errno {
 	_, _, err := syscall.RawSyscall(nr, a, b, c)
+	return err
+}
+
+func raw6(nr, a, b, c, d uintptr) syscall.Errno {
+	_, _, err := syscall.RawSyscall6(nr, a, b, c, d, 0, 0)
 	return err
 }
 
