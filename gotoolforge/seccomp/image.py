@@ -235,7 +235,9 @@ class Image:
                 name_at, info, _, section, value, length = row
             else:
                 name_at, value, length, info, _, section = row
-            if info & 15 in (2, 10) and section and not low <= value < high:
+            # Where the kernel starts it, C's start-up code has a name without a type.
+            code = info & 15 in (2, 10) or (info & 15 == 0 and value == self.entry)
+            if code and section and not low <= value < high:
                 if self.arch == "arm":
                     self.thumb += value & 1
                     value &= ~1

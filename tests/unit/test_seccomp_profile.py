@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from gotoolforge.errors import UnreadableError, UsageError
-from gotoolforge.seccomp import bpf, numbers
+from gotoolforge.seccomp import bpf, libseccomp, numbers
+from gotoolforge.seccomp.compare import compare
 from gotoolforge.seccomp.defaults import defaults
+from gotoolforge.seccomp.listing import Listing, Use
 from gotoolforge.seccomp.making import runtime_row, runtimes
 from gotoolforge.seccomp.profile import (
     Condition,
@@ -18,6 +20,7 @@ from gotoolforge.seccomp.profile import (
     unknown_names,
     verdict,
 )  # fmt: skip
+from gotoolforge.seccomp.trace import Trace, Witnessed
 
 ALLOW, ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 AMD64 = ("SCMP_ARCH_X86_64",)
@@ -151,3 +154,24 @@ def test_measured_runtimes_name_real_calls() -> None:
     assert runtime_row("podman") == runtime_row("crun")
     with pytest.raises(UsageError, match="rkt"):
         runtime_row("rkt")
+
+
+def test_what_the_kernel_itself_calls_is_explained_and_not_missed() -> None:
+    def use(name: str) -> Use:
+        return Use(
+            number=0, name=name, owner="f", site="f", address=0, path=("f",), root="", note=""
+        )
+
+    listing = Listing(file="app", arch="amd64", go=True, uses=(use("read"), use("write")),
+                      unresolved=(), functions=1, sites=1, warnings=())  # fmt: skip
+    own = Witnessed(program="app")
+    for name in ("execve", "restart_syscall", "read", "mmap"):
+        own.saw(name)
+    found = compare(listing, (Trace(witness="strace", arch="amd64", command=(), own=own),))
+    assert found.missed == ("mmap",)
+    assert set(found.explained) == {"execve", "restart_syscall"}
+    assert found.never_traced == ("write",)
+
+
+def test_names_that_the_local_libseccomp_does_not_know_are_told() -> None:
+    assert libseccomp.unknown_here(("read", "frobnicate")) in (("frobnicate",), None)

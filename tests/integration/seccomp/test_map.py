@@ -28,6 +28,11 @@ def test_a_graph_and_a_wrong_name(tool: Run) -> None:
     done = tool("seccomp", "map", "--mermaid", "os/signal")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("flowchart LR\n")
+    text = tool("seccomp", "map", "os/signal")
+    assert "os/signal" in text.stdout
+    assert "rt_sigaction" in text.stderr  # every program can
+    graph = tool("seccomp", "map", "--dot", "os/signal")
+    assert graph.stdout.startswith("digraph")
     wrong = tool("seccomp", "map", "nett")
     assert wrong.returncode == 2
     assert "no package 'nett'" in wrong.stderr

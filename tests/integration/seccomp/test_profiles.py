@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gotoolforge.seccomp import libseccomp
 from gotoolforge.seccomp.defaults import defaults
 from gotoolforge.seccomp.profile import resolve
 
@@ -54,6 +55,37 @@ def test_children_need_a_trace_and_run_with_one(built: Build, tool: Run, tmp_pat
     done = tool("seccomp", "run", "--profile", str(out), "--", str(program))
     assert done.returncode == 0, done.stderr
     assert "nothing was refused" in done.stderr
+
+
+def test_what_only_a_trace_shows_is_reported_and_how_to_apply_is_told(
+    built: Build, tool: Run, tmp_path: Path
+) -> None:
+    trace, out = tmp_path / "t.json", tmp_path / "p.json"
+    program = str(built("hello"))
+    done = tool("seccomp", "trace", "--with", "notify", "-o", str(trace), "--", program)
+    assert done.returncode == 0, done.stderr
+    value = json.loads(trace.read_text())
+    # As a defect of the listing would look; no libseccomp of today knows the second.
+    for name in ("landlock_create_ruleset", "rseq_slice_yield"):
+        value["own"]["calls"][name] = {"name": name, "count": 1}
+    trace.write_text(json.dumps(value))
+    done = tool("seccomp", "profile", program, "--trace", str(trace), "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "landlock_create_ruleset was traced and not found by reading" in said
+    assert "never traced, and reachable: " in said
+    assert "landlock_create_ruleset" in allowed(json.loads(out.read_text()))
+    if libseccomp.version():
+        assert "does not know rseq_slice_yield" in said
+    for words in (
+        "docker run --security-opt seccomp=",
+        "podman run --security-opt seccomp=",
+        "ctr run --seccomp --seccomp-profile",
+        "localhostProfile: p.json",
+    ):
+        assert words in said
+    reasons = json.loads((tmp_path / "p.json.reasons.json").read_text())["reasons"]
+    assert set(reasons) == allowed(json.loads(out.read_text()))
 
 
 def test_what_a_profile_refuses_is_reported_with_its_stack(

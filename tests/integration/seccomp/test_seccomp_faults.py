@@ -132,6 +132,35 @@ def test_a_program_that_its_filter_kills_is_reported(
     assert "refused" in done.stderr
 
 
+@pytest.mark.parametrize("verb", ["list", "profile"])
+def test_what_is_no_program_of_ours_is_refused_in_words(
+    verb: str, built: Build, tool: Run, tmp_path: Path
+) -> None:
+    def said(content: bytes) -> str:
+        (tmp_path / "file").write_bytes(content)
+        done = tool("seccomp", verb, str(tmp_path / "file"))
+        assert done.returncode not in (0, 1), done.stdout
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        return " ".join(done.stderr.split())
+
+    whole = built("hello").read_bytes()
+    assert "not an ELF file" in said(b"#!/bin/sh\necho\n")
+    assert "is packed by UPX" in said(whole[:0x400] + b"UPX!" + whole[0x404:])
+    assert "cut short" in said(whole[: len(whole) // 2])
+    # EM_SPARCV9: a machine that Go does not have
+    assert "no architecture that gotoolforge knows" in said(whole[:18] + b"\x2b\0" + whole[20:])
+
+
+def test_a_program_for_another_machine_is_not_traced_here(
+    built: Build, tool: Run, tmp_path: Path
+) -> None:
+    program = str(built("hello", "riscv64"))
+    done = tool("seccomp", "trace", "--with", "notify", "--", program, PATH=str(tmp_path))
+    assert done.returncode == 14
+    assert "the program is for riscv64" in done.stderr
+
+
 @pytest.mark.long
 def test_150_megabytes_are_read(tool: Run, built: Build, tmp_path: Path) -> None:
     """The server with 140 MB of data embedded."""

@@ -1,6 +1,8 @@
 """The static listing holds everything that a tracer sees a real program's own image call."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from gotoolforge.seccomp.listing import list_calls
 from gotoolforge.seccomp.trace import load_trace
 
 from ..conftest import Run
-from .conftest import Build, command
+from .conftest import Build, able, command
 
 pytestmark = [pytest.mark.seccomp, pytest.mark.go]
 # Far below what each makes: some calls depend on timing and machine, an empty trace does not.
@@ -18,12 +20,16 @@ LEAST = {"hello": 12, "server": 25, "children": 20, "sqlite": 22, "hey": 20, "ag
 
 
 @pytest.mark.parametrize("name", [*LEAST, "sqlite-stripped"])
-def test_the_listing_holds_what_strace_saw(
-    name: str, built: Build, tool: Run, tmp_path: Path
+@pytest.mark.parametrize(
+    "witness", ["strace", "notify", pytest.param("ebpf", marks=pytest.mark.long)]
+)
+def test_the_listing_holds_what_a_witness_saw(
+    witness: str, name: str, built: Build, tool: Run, tmp_path: Path
 ) -> None:
+    able(witness)
     program = built(name)
     out = tmp_path / "trace.json"
-    done = tool("seccomp", "trace", "--with", "strace", "-o", str(out), "--",
+    done = tool("seccomp", "trace", "--with", witness, "-o", str(out), "--",
                 *command(name, program, tmp_path))  # fmt: skip
     assert done.returncode == 0, done.stderr
     trace, listing = load_trace(out), list_calls(program)
@@ -33,6 +39,8 @@ def test_the_listing_holds_what_strace_saw(
     assert set(found.explained) <= {"execve", "restart_syscall"}
     assert listing.open_ends == ()
     assert set(listing.reachable) <= set(listing.in_file)
+    # What the vDSO does not answer, the program asks the kernel itself.
+    assert "clock_gettime" in listing.reachable
 
 
 def test_stripping_loses_no_call(built: Build) -> None:
@@ -54,6 +62,53 @@ def test_children_that_became_other_programs_are_listed_apart(
     assert trace.own.calls["futex"].stack == ("runtime.futex",)
 
 
+C_CALLS = r"""
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <pthread.h>
+static long by_hand(long number) {
+    long got;
+    __asm__ volatile("syscall" : "=a"(got) : "a"(number) : "rcx", "r11", "memory");
+    return got;
+}
+int main(void) {
+    char byte;
+    syscall(SYS_getrandom, &byte, 1, 0); /* the number is an argument of libc's syscall() */
+    by_hand(SYS_getppid);                /* inlined, or not: by the compiler */
+    pause();                             /* musl's __syscall_cp: a call that can be cancelled */
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("-s",)], ids=["symbols", "stripped"])
+def test_c_alone_is_read_through_libcs_ways(flags: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "c.c").write_text(C_CALLS)
+    program = tmp_path / "program"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ziglang",
+            "cc",
+            "-target",
+            "x86_64-linux-musl",
+            "-static",
+            "-O1",
+            *flags,
+            "-o",
+            program,
+            tmp_path / "c.c",
+        ],
+        check=True,
+    )
+    listing = list_calls(program)
+    assert not listing.go
+    assert {"getrandom", "getppid", "pause", "exit_group"} <= set(listing.reachable)
+    assert "no Go function table" in listing.warnings[-1]
+
+
 def test_why_leads_from_the_start_to_the_call(built: Build, tool: Run) -> None:
     server = str(built("server"))
     (use, *_) = json.loads(tool("seccomp", "why", "--json", server, "mmap").stdout)["uses"]
@@ -73,8 +128,6 @@ def test_why_leads_from_the_start_to_the_call(built: Build, tool: Run) -> None:
 
 def test_a_big_program_of_others_is_read(tool: Run) -> None:
     """The go command itself: some 15 MB, built by the Go project."""
-    import subprocess
-
     goroot = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True).stdout.strip()
     done = tool("seccomp", "list", "--json", f"{goroot}/bin/go")
     value = json.loads(done.stdout)

@@ -88,6 +88,22 @@ def test_without_any_witness_reading_is_offered(built: Build, tool: Run, tmp_pat
     assert json.loads(out.read_text())["witness"] == "notify"
 
 
+def test_without_rights_notifications_still_serve(built: Build, tool: Run, tmp_path: Path) -> None:
+    """root without capabilities is as powerless as any user, wherever the checkout lies."""
+    out = tmp_path / "t.json"
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-m",
+             "gotoolforge", "seccomp", "trace", "-o", str(out)]  # fmt: skip
+    done = subprocess.run([*words, "--", built("hello")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert load_trace(out).witness == "notify"
+    ebpf = subprocess.run(
+        [*words, "--with", "ebpf", "--", built("hello")], capture_output=True, text=True
+    )
+    assert ebpf.returncode == 14
+    assert "bpftrace" in ebpf.stderr
+    assert "what works here: --with notify" in ebpf.stderr
+
+
 def test_watch_tells_what_is_outside_and_proposes_it(
     built: Build, tool: Run, tmp_path: Path
 ) -> None:
