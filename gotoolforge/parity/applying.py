@@ -36,8 +36,9 @@ def run_alike(words: tuple[str, ...], alike: Alike, console: Console, *, strict:
             if not before:
                 made, unmade = stack.enter_context(group.made_groups(alike, console))
                 joined = [str(place / "cgroup.procs") for place in made]
-                # That systemd would not does not matter where it went without.
-                missed = [*missed, *unmade] if unmade else []
+                # Seen: it took the cpu controller from a group that it had not made.
+                missed = [f"{one}; written directly, which systemd may undo" for one in missed]
+                failed += unmade
             failed += missed
         dropped = dropped_capabilities(alike)
         if dropped and words[0] == "systemd-run":

@@ -18,7 +18,7 @@ from gotoolforge.run import Command
 _ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "gotoolforge-"
 _SECONDS_TO_END = 2.0
-_SYSTEMD_SECONDS = 60.0
+_SYSTEMD_SECONDS = 120.0
 
 
 def systemd_words(alike: Alike) -> tuple[tuple[str, ...], list[str]]:
