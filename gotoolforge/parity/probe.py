@@ -24,7 +24,9 @@ MACHINES = {
     "s390x": "s390x-alpine-musl",
     "loongarch64": "loongarch64-alpine-musl",
 }
-_SIZE_FLAGS = ("-Os", "-static", "-s")
+_FLAGS = ("-Os", "-static", "-s")
+# zig takes vector instructions for granted that not every LoongArch has, nor qemu before 8.2.
+_MACHINE_FLAGS = {"loongarch64-alpine-musl": ("-mcpu=la464-lsx-lasx",)}
 
 
 def script_name(machine: str) -> str:
@@ -48,7 +50,8 @@ def ensure_probe(machine: str, console: Console) -> Path:
     target = machine_target(machine)
     source = paths.recipes_dir() / "parity" / "probe.c"
     toolchain = zig.ensure_toolchain(target, console)
-    digest = store.digest_of([toolchain.digest, store.file_sha256(source), _SIZE_FLAGS])
+    flags = (*_FLAGS, *_MACHINE_FLAGS.get(target.name, ()))
+    digest = store.digest_of([toolchain.digest, store.file_sha256(source), flags])
     folder = store.place("probes", f"{target.name}-{store.short(digest)}")
     if not folder.is_dir():
         with (
@@ -58,7 +61,7 @@ def ensure_probe(machine: str, console: Console) -> Path:
         ):
             made = scratch / "made"
             made.mkdir()
-            argv = (str(toolchain.cc), *_SIZE_FLAGS, "-o", str(made / "probe"), str(source))
+            argv = (str(toolchain.cc), *flags, "-o", str(made / "probe"), str(source))
             answer = run.ask(Command(argv=argv))
             if answer.code:
                 what = f"the probe for {target.name} does not compile: {answer.err.strip()}"
