@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
         "--root", action="append", default=[], metavar="DIR", help="a root folder; repeatable"
     )
     parser.add_argument(
-        "--image", action="append", default=[], metavar="FILE.tar",
-        help="an image (docker save) or the tarball of a root; repeatable",
+        "--image", action="append", default=[], metavar="FILE.tar|NAME",
+        help="an image (docker save), the tarball of a root, or a name for a container engine",
     )  # fmt: skip
     parser.add_argument(
         "--libc", action="append", default=[], metavar="libc.so.6",
@@ -50,7 +51,8 @@ def run(parsed: argparse.Namespace) -> int:
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
     facts, verdict = inspect(Path(parsed.file))
     named = (
-        *(_foreign(facts, verdict, name) for name in (*parsed.root, *parsed.image)),
+        *(_in_root(facts, verdict, name) for name in parsed.root),
+        *(_in_image(facts, verdict, name) for name in parsed.image),
         *(compat.by_libc(facts, verdict, Path(name)) for name in parsed.libc),
     )
     here = compat.this_machine(facts, verdict)
@@ -69,10 +71,22 @@ def run(parsed: argparse.Namespace) -> int:
     return EXIT_OK if (all(good) if named else any(good)) else EXIT_FINDINGS
 
 
-def _foreign(facts: "ElfFacts", verdict: str, name: str) -> "Place":
+def _in_root(facts: "ElfFacts", verdict: str, name: str) -> "Place":
     from gotoolforge import compat, rootfs
 
     with rootfs.opened(Path(name)) as root:
+        return compat.by_root(facts, verdict, root, name)
+
+
+def _in_image(facts: "ElfFacts", verdict: str, name: str) -> "Place":
+    from gotoolforge import compat
+    from gotoolforge.prove.engine import exported_root, find_engine, is_name, made_container
+    from gotoolforge.prove.trial import Wanted
+
+    if not is_name(name):
+        return _in_root(facts, verdict, name)
+    nothing = Wanted(file=Path(os.devnull))
+    with made_container(find_engine(), name, nothing) as made, exported_root(made) as root:
         return compat.by_root(facts, verdict, root, name)
 
 

@@ -99,13 +99,12 @@ def _matrix(
     verdict: str,
     console: Console,
 ) -> int:
+    from gotoolforge.prove.engine import is_name
     from gotoolforge.prove.matrix import Source, try_all
 
     sources = [Source(kind="root", name=one) for one in parsed.root]
-    # What is no file is an image that a container engine knows: debian:12-slim.
     sources += [
-        Source(kind="image" if Path(one).exists() or one.endswith(".tar") else "engine", name=one)
-        for one in parsed.image
+        Source(kind="engine" if is_name(one) else "image", name=one) for one in parsed.image
     ]
     sources += [Source(kind="debian", name=one) for one in parsed.debian]
     sources += [Source(kind="musl", name="musl alone")] if parsed.musl else []

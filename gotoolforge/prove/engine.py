@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import run
+from gotoolforge import rootfs, run, store
 from gotoolforge.errors import UnprovenError
 from gotoolforge.prove.trial import Trial, Wanted, judge_output
 from gotoolforge.run import Command
@@ -75,12 +75,22 @@ def made_container(engine: Engine, image: str, wanted: Wanted) -> Iterator[Conta
         _ask(engine, "rm", "--force", container.id)
 
 
-def export_root(container: Container, tarball: Path) -> None:
-    """The container's root as a tarball. Raises UnprovenError."""
-    answer = _ask(container.engine, "export", "--output", str(tarball), container.id)
-    if answer.code:
-        what = f"the root of the image cannot be had: {_last_line(answer)}"
-        raise UnprovenError(what)
+@contextmanager
+def exported_root(container: Container) -> Iterator[Path]:
+    """The container's root, unpacked for as long as it is used. Raises UnprovenError."""
+    with store.scratch_dir() as scratch:
+        tarball = scratch / "root.tar"
+        answer = _ask(container.engine, "export", "--output", str(tarball), container.id)
+        if answer.code:
+            what = f"the root of the image cannot be had: {_last_line(answer)}"
+            raise UnprovenError(what)
+        with rootfs.opened(tarball) as root:
+            yield root
+
+
+def is_name(image: str) -> bool:
+    """Whether it is an image that an engine knows by name, `debian:12-slim`, and no tarball."""
+    return not image.endswith(".tar") and not Path(image).exists()
 
 
 def try_in_container(container: Container, wanted: Wanted) -> Trial:

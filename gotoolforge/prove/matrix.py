@@ -11,7 +11,7 @@ from gotoolforge import compat, distro, rootfs, run, store
 from gotoolforge.beside import side_by_side
 from gotoolforge.elf import ElfFacts
 from gotoolforge.errors import UnprovenError
-from gotoolforge.prove.engine import export_root, find_engine, made_container, try_in_container
+from gotoolforge.prove.engine import exported_root, find_engine, made_container, try_in_container
 from gotoolforge.prove.trial import Trial, Wanted, is_foreign, try_in
 from gotoolforge.run import Command
 
@@ -98,13 +98,11 @@ def _line(source: Source, wanted: Wanted, facts: ElfFacts, verdict: str, say: Sa
 
 def _engine_line(image: str, wanted: Wanted, facts: ElfFacts, verdict: str) -> Line:
     engine = find_engine()
-    with made_container(engine, image, wanted) as container, store.scratch_dir() as scratch:
-        export_root(container, scratch / "root.tar")
-        with rootfs.opened(scratch / "root.tar") as root:
-            place = compat.by_root(facts, verdict, root, image)
-            # Whether an engine runs foreign programs is its machine's business; our cell can.
-            foreign = is_foreign(facts)
-            trial = try_in(root, wanted, facts) if foreign else try_in_container(container, wanted)
+    with made_container(engine, image, wanted) as container, exported_root(container) as root:
+        place = compat.by_root(facts, verdict, root, image)
+        # Whether an engine runs foreign programs is its machine's business; our cell can.
+        foreign = is_foreign(facts)
+        trial = try_in(root, wanted, facts) if foreign else try_in_container(container, wanted)
     return Line(image=image, libc=place.libc, symbols=place.answer, because=place.because,
                 judged="run", trial=trial)  # fmt: skip
 
