@@ -14,7 +14,7 @@ from gotoolforge.distro import install_command
 from gotoolforge.errors import StoreError, ToolchainError
 from gotoolforge.fetch import Fetched
 from gotoolforge.forge import manifest, probe
-from gotoolforge.forge.host import config_site, prepare_host
+from gotoolforge.forge.host import prepare_host, share_answers
 from gotoolforge.forge.jobserver import JobServer, affordable_jobs
 from gotoolforge.forge.manifest import Component, Manifest, Patch
 from gotoolforge.forge.recipe import (
@@ -183,10 +183,11 @@ def ensure_host(
     """
     triple = host_triple()
     names = (forge.host.source, "gmp", "mpfr", "mpc")
-    decides = msgspec.to_builtins([forge.format, forge.host, forge.libraries])
-    sources_of_it = [trees[name].name for name in names]
-    value = [decides, triple, sources_of_it, store.file_sha256(config_site())]
+    value = [forge.format, msgspec.to_builtins(forge.host), msgspec.to_builtins(forge.libraries),
+             triple, [trees[name].name for name in names]]  # fmt: skip
+    # Its name ends up in `gcc -v`, so only what decides what is made may be in it.
     host = store.place("forge", "host", store.short(store.digest_of(value)))
+    share_answers(host)
     ready = host / "ready"
     if ready.is_file():
         return host

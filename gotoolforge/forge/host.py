@@ -25,13 +25,19 @@ _QUIET = ("-Wno-c++11-narrowing", "-Wno-unused-command-line-argument")
 _EMPTY = ("m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet")
 
 
-def config_site() -> Path:
-    """What every configure script sources: it shares their answers about the host."""
-    return paths.recipes_dir() / "config.site"
+def share_answers(folder: Path) -> None:
+    """Make `folder` hold what every configure script sources, and the answers that it shares."""
+    store.ensure_dir(folder / "answers")
+    site = (paths.recipes_dir() / "config.site").read_bytes()
+    try:
+        store.write_atomically(folder / "config.site", site)
+    except OSError as error:
+        what = f"cannot write {folder}: {error.strerror}"
+        raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
 
 
 def prepare_host(zig: Path, triple: str, folder: Path) -> None:
-    """Make `folder` hold bin/host-{cc,c++,ar,ranlib}, the libraries that they link, config.site.
+    """Make `folder` hold bin/host-{cc,c++,ar,ranlib} and the libraries that they link.
 
     `zig` is the program, `triple` its name for this machine with musl. Takes a minute or two, since
     libc and libc++ are compiled. Raises ToolchainError if zig does not do as expected.
@@ -44,8 +50,6 @@ def prepare_host(zig: Path, triple: str, folder: Path) -> None:
         start, libraries = _collect_libraries(zig, triple, scratch, lib)
     for name in _EMPTY:
         (lib / f"lib{name}.a").write_bytes(b"!<arch>\n")
-    store.ensure_dir(folder / "answers")
-    store.write_atomically(folder / "config.site", config_site().read_bytes())
     programs = store.ensure_dir(folder / "bin")
     _script(programs / "host-ld", (str(zig), "ld.lld"))
     for tool in ("ar", "ranlib"):
