@@ -5,14 +5,12 @@ other's middle are one function, and a piece that runs on into the next is noted
 """
 
 import bisect
-import itertools
 from collections.abc import Iterable
 
 from gotoolforge.seccomp.image import UNNAMED, Function, Image
 from gotoolforge.seccomp.machine import Code, Insn
 
 _LEAST = 64
-_MOST_CUTS = 1000
 
 
 def add_unnamed(image: Image, code: Code) -> None:
@@ -28,10 +26,9 @@ def add_unnamed(image: Image, code: Code) -> None:
     taken = _targets(image, code, holes)
     added: list[Function] = []
     for begin, end in holes:
-        insns = _decoded(image, code, begin, end)
+        insns = code.decode(image.read(begin, end - begin), begin)
         known = {insn.addr for insn in insns}
         firm = {begin, image.entry, *_called(insns, code)} & known
-        firm |= known & _jumped(insns, sorted(firm), code)
         starts = _joined(sorted(firm | (taken & known) | set(code.gaps(insns))), firm, insns, code)
         image.falls.update(_falls(starts, insns, code))
         added += [
@@ -39,36 +36,6 @@ def add_unnamed(image: Image, code: Code) -> None:
             for start, stop in zip(starts, [*starts[1:], end], strict=True)
         ]
     image.set_functions([*image.functions, *added])
-
-
-def _decoded(image: Image, code: Code, begin: int, end: int) -> list[Insn]:
-    """The instructions of a stretch, decoded anew from what is called where they ran past it.
-
-    What fills the gaps between sections is no code, and may swallow a function's first byte.
-    """
-    cuts = {begin, end}
-    while True:
-        places = itertools.pairwise(sorted(cuts))
-        insns = [
-            one for low, high in places for one in code.decode(image.read(low, high - low), low)
-        ]
-        known = {insn.addr for insn in insns}
-        lost = {at for at in (image.entry, *_called(insns, code)) if begin < at < end} - known
-        if not lost - cuts or len(cuts) > _MOST_CUTS:
-            return insns
-        cuts |= lost
-
-
-def _jumped(insns: list[Insn], firm: list[int], code: Code) -> set[int]:
-    """Where jumps lead that leave their function for certain: those are as good as calls."""
-    found = set()
-    for insn in insns:
-        flow = code.flow(insn)
-        if flow.kind == "jump" and flow.target is not None:
-            low, high = sorted((insn.addr, flow.target))
-            if bisect.bisect_right(firm, low) < bisect.bisect_right(firm, high):
-                found.add(flow.target)
-    return found
 
 
 def _joined(starts: list[int], firm: set[int], insns: list[Insn], code: Code) -> list[int]:
@@ -111,10 +78,10 @@ def _holes(image: Image) -> list[tuple[int, int]]:
         for one in image.functions:
             if one.end <= begin or one.start >= end:
                 continue
-            if one.start - at >= _LEAST or at <= image.entry < one.start:
+            if one.start - at >= _LEAST:
                 found.append((at, one.start))
             at = max(at, one.end)
-        if end - at >= _LEAST or at <= image.entry < end:
+        if end - at >= _LEAST:
             found.append((at, end))
     return found
 
