@@ -105,18 +105,20 @@ def test_a_program_that_forks_for_ever_is_bounded(tool: Run, tmp_path: Path) -> 
         folder = Path(name)
         folder.chmod(0o755)
         program = built_from(FORKS, folder / "forks")
-        for seconds in ("3", "20", "90"):  # as long as a busy machine needs to get there
+        # As long as a busy machine needs to get there, and those of before to be gone.
+        for seconds in ("3", "20", "90"):
             words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
                      sys.executable, "-m", "gotoolforge", "seccomp", "trace", "--with", "notify",
                      "--seconds", seconds, "-o", str(out), "--", "setpriv", "--reuid=65534",
                      "--regid=65534", "--clear-groups", "prlimit", "--nproc=40",
                      str(program)]  # fmt: skip
             done = subprocess.run(words, capture_output=True, text=True, timeout=GUARD)
-            assert done.returncode == 128 + 9, done.stderr
             seen = [one for one in load_trace(out).others if one.program == str(program)]
-            if seen and {"clone", "clone3"} & set(seen[0].calls):
+            # Ended by us, or by itself: Go gives up where it gets no thread for its collector.
+            ended = done.returncode in {128 + 9, 2}
+            if ended and seen and {"clone", "clone3"} & set(seen[0].calls):
                 return
-    raise AssertionError(load_trace(out))
+    raise AssertionError(done.stderr)
 
 
 def test_a_program_that_its_filter_kills_is_reported(
