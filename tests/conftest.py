@@ -27,8 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell starts what it sends to the background with SIGINT ignored, and children inherit that.
+    # A shell starts what it sends to the background with SIGINT ignored, nohup with SIGHUP ignored,
+    # and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for flag, what in FLAGS.items():
         config.addinivalue_line("markers", f"{flag}: {what}; needs --run-{flag}")
 
