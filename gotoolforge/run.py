@@ -89,9 +89,7 @@ def stream(command: Command, on_line: Callable[[str], None]) -> int:
     child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def pump() -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            on_line(line.decode(errors="replace").rstrip("\n"))
+        _hand_on(child, on_line)
         child.wait()
 
     _until_end(child, pump)
@@ -103,14 +101,8 @@ class Streamed:
 
     def __init__(self, command: Command, on_line: Callable[[str], None]) -> None:
         self._child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._on_line = on_line
-        self._pump = threading.Thread(target=self._read, daemon=True)
+        self._pump = threading.Thread(target=_hand_on, args=(self._child, on_line), daemon=True)
         self._pump.start()
-
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
-            self._on_line(line.decode(errors="replace").rstrip("\n"))
 
     @property
     def pid(self) -> int:
@@ -332,6 +324,12 @@ def _spawn(
         what = f"cannot run {command.argv[0]}: {error.strerror}"
         hint = "is it installed, executable, and for this machine?"
         raise kind(what, hint=hint) from error
+
+
+def _hand_on(child: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> None:
+    assert child.stdout is not None
+    for line in child.stdout:
+        on_line(line.decode(errors="replace").rstrip("\n"))
 
 
 def _until_end(child: subprocess.Popen[bytes], work: Callable[[], T]) -> T:

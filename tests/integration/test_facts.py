@@ -128,9 +128,9 @@ def test_paths_of_the_build_machine(tool: Run, tmp_path: Path) -> None:
 
 
 def test_trimmed_go_names_no_machine_and_untrimmed_does(tool: Run, tmp_path: Path) -> None:
-    text = "package main\n\n//line /home/somebody/work/a.go:1\nfunc main() { println() }\n"
+    text = "package main\n\n//line /home/somebody/src/a.go:1\nfunc main() { println() }\n"
     loose = told(tool, go(tmp_path / "loose", source=text, **PURE))
-    assert "/home/somebody/work/a.go" in {one["example"] for one in loose["build_paths"]}
+    assert "/home/somebody/src/a.go" in {one["example"] for one in loose["build_paths"]}
     assert told(tool, go(tmp_path / "trimmed", "-trimpath", **PURE))["build_paths"] == []
 
 
