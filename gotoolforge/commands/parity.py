@@ -202,12 +202,8 @@ def _compare(parsed: argparse.Namespace) -> int:
     else:
         rest = len(findings) - len(shown)
         more = f"; {rest} more that do not (--all shows them)" if rest else ""
-        count = (
-            "1 difference that matters"
-            if len(counted) == 1
-            else (f"{len(counted)} differences that matter")
-        )
-        console.line(f"{parsed.server}: {count}{more}")
+        words = "difference that matters" if len(counted) == 1 else "differences that matter"
+        console.line(f"{parsed.server}: {len(counted)} {words}{more}")
         report.show_findings(shown, console)
     return EXIT_FINDINGS if counted else EXIT_OK
 

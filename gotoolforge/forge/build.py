@@ -26,8 +26,9 @@ from gotoolforge.forge.recipe import (
     toolchain_digest,
     toolchain_dir,
 )
-from gotoolforge.forge.stages import Workshop, library_stages, target_stages
+from gotoolforge.forge.stages import library_stages, target_stages
 from gotoolforge.forge.work import Timing, Worker
+from gotoolforge.forge.workshop import Workshop
 from gotoolforge.target import Target
 
 # What the stages call besides the host compiler; all but make are POSIX.

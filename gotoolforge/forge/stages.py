@@ -12,16 +12,21 @@ import msgspec
 
 from gotoolforge import store
 from gotoolforge.forge.recipe import ForgeRecipe
+from gotoolforge.forge.workshop import (
+    HOST_TOOLS,
+    NEUTRAL,
+    Stage,
+    Workshop,
+    host_env,
+    launched,
+    target_env,
+)
 from gotoolforge.run import Command
 from gotoolforge.target import Target
 
-# What stands in an installed file for the folder in which it was made.
-NEUTRAL = "/forge"
 # GCC's own make rules: no documentation, and libraries in lib, not in lib64 or lib32. It has to be
 # part of $(MAKE), since the top-level Makefile clears MAKEOVERRIDES.
 _MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true")
-_HOST_TOOLS = {"CC": "host-cc", "CXX": "host-c++", "AR": "host-ar", "RANLIB": "host-ranlib",
-               "CC_FOR_BUILD": "host-cc", "CXX_FOR_BUILD": "host-c++"}  # fmt: skip
 # Names of the answers that are the same for every target; the others (ac_cv_env_target_alias,
 # gcc_cv_as_*, ac_cv_path_*) are not, or name folders.
 _ABOUT_THE_HOST = (
@@ -29,56 +34,6 @@ _ABOUT_THE_HOST = (
     "struct|sys|type|typeof|working)|acx_cv_prog_cc|am_cv_(func|langinfo|lib|val)|"
     "gcc_cv_have_decl)_"
 )
-
-
-class Workshop(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the work is done: all below one folder, so that relative paths are always the same.
-
-    `sources` are unpacked trees by component; `host` has bin/ with the host compiler and, once
-    `libraries` has run, lib/ with gmp, mpfr and mpc. `launcher` is a program in front of the host
-    compiler (ccache), which must not change what that makes.
-    """
-
-    root: Path
-    work: Path
-    host: Path
-    sources: dict[str, Path]
-    host_triple: str
-    launcher: str = ""
-
-    @property
-    def answers(self) -> Path:
-        """What the configure scripts of this work have found, as recipes/config.site has them."""
-        return self.work / "answers"
-
-    @property
-    def out(self) -> Path:
-        """The toolchain as it will be published."""
-        return self.work / "out"
-
-    @property
-    def sysroot(self) -> Path:
-        """Headers and libc for building GCC's own libraries."""
-        return self.work / "sysroot"
-
-    def seen_from(self, folder: Path, component: str) -> str:
-        """A source tree as a relative path: an absolute one would end up in what is made."""
-        return os.path.relpath(self.sources[component], folder)
-
-
-class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of the work. `folder` is where it builds; `digest` names all that decides it.
-
-    A stage that was stopped goes on in its folder if it is `resumable`, else it starts anew, and
-    the `fresh` folders are removed first.
-    """
-
-    name: str
-    folder: Path
-    commands: tuple[Command, ...]
-    digest: str = ""
-    resumable: bool = False
-    fresh: tuple[Path, ...] = ()
 
 
 def library_stages(forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
@@ -95,7 +50,7 @@ def library_stages(forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
                 name=name,
                 folder=folder,
                 fresh=(folder,),
-                commands=_in(folder, _host_env(forge, shop), configure, ("make",),
+                commands=_in(folder, host_env(forge, shop), configure, ("make",),
                              ("make", "-j1", "install")),
             )
         )  # fmt: skip
@@ -129,7 +84,7 @@ def _binutils(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
     commands = (
         *_in(
             folder,
-            _host_env(forge, shop),
+            host_env(forge, shop),
             configure,
             _make(),
             # Installs race each other in one folder: one after another.
@@ -142,7 +97,7 @@ def _binutils(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
 
 def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[str, ...]) -> Stage:
     folder = shop.work / "obj-gcc"
-    env = _target_env(forge, shop)
+    env = target_env(forge, shop)
     configure = (
         "sh",
         f"{shop.seen_from(folder, 'gcc')}/configure",
@@ -186,7 +141,7 @@ def _headers(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
     folder = shop.work / "obj-musl"
     compiler = f"{shop.work}/obj-gcc/gcc/xgcc -B{shop.work}/obj-gcc/gcc --sysroot={shop.sysroot}"
     env = {
-        **_target_env(forge, shop),
+        **target_env(forge, shop),
         "CC": compiler,
         "CFLAGS": " ".join(forge.musl.cflags),
         "AR": f"{target.triple}-ar",
@@ -224,14 +179,14 @@ def _kernel_headers(
 
 def _gcc_make(name: str, forge: ForgeRecipe, shop: Workshop, goal: str) -> Stage:
     folder = shop.work / "obj-gcc"
-    commands = _in(folder, _target_env(forge, shop), _make(goal))
+    commands = _in(folder, target_env(forge, shop), _make(goal))
     return Stage(name=name, folder=folder, commands=commands, resumable=True)
 
 
 def _musl(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
     folder = shop.work / "obj-musl"
     tools = (f"AR={target.triple}-ar", f"RANLIB={target.triple}-ranlib")
-    env = _target_env(forge, shop)
+    env = target_env(forge, shop)
     commands = _in(
         folder,
         env,
@@ -244,7 +199,7 @@ def _musl(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
 def _install(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
     folder = shop.work / "obj-gcc"
     sysroot = shop.out / target.triple
-    env = _target_env(forge, shop)
+    env = target_env(forge, shop)
     commands = (
         *_in(folder, env, _make("-j1", f"DESTDIR={shop.out}", "install")),
         Command(argv=("cp", "-R", f"{shop.sysroot}/.", f"{sysroot}/"), cwd=shop.work),
@@ -294,47 +249,6 @@ def _cross_words(shop: Workshop, target: Target) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _host_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
-    flags = " ".join(forge.host.cflags)
-    clean = dict.fromkeys(("CPPFLAGS", "LDFLAGS", "LIBS", "CPATH", "LIBRARY_PATH",
-                           "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "MAKEFLAGS"))  # fmt: skip
-    return {
-        **clean,
-        "CONFIG_SITE": str(shop.host / "config.site"),
-        "FORGE_ANSWERS": str(shop.answers),
-        **forge.host.env,
-        **_HOST_TOOLS,
-        **_launched(shop),
-        "CFLAGS": flags,
-        "CXXFLAGS": flags,
-        "PATH": f"{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
-        "LC_ALL": "C",
-        "SOURCE_DATE_EPOCH": "1",
-    }
-
-
-def _launched(shop: Workshop) -> dict[str, str]:
-    if not shop.launcher:
-        return {}
-    compilers = {name: tool for name, tool in _HOST_TOOLS.items() if tool.endswith(("cc", "c++"))}
-    return {
-        **{name: f"{shop.launcher} {tool}" for name, tool in compilers.items()},
-        # The compiler is a script, which names this store; what it runs is known by its digest.
-        "CCACHE_COMPILERCHECK": f"string:{shop.host.name}",
-        "CCACHE_COMPILERTYPE": "clang",
-    }
-
-
-def _target_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
-    flags = " ".join(forge.gcc.cflags_for_target)
-    return {
-        **_host_env(forge, shop),
-        "PATH": f"{shop.out / 'bin'}:{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
-        "CFLAGS_FOR_TARGET": flags,
-        "CXXFLAGS_FOR_TARGET": flags,
-    }
-
-
 def _make(*words: str) -> tuple[str, ...]:
     return ("make", f"MAKE=make {' '.join(_MAKE_WORDS)}", *_MAKE_WORDS, *words)
 
@@ -348,7 +262,7 @@ def _chained(stages: list[Stage], forge: ForgeRecipe, shop: Workshop) -> tuple[S
 
     A launcher's words are left out: with and without one, a stage makes the same.
     """
-    dropped = _launched(shop).keys() - _HOST_TOOLS.keys()
+    dropped = launched(shop).keys() - HOST_TOOLS.keys()
     made, before = [], store.digest_of([forge.format, sorted(shop.sources)])
     for stage in stages:
         words = [

@@ -15,7 +15,7 @@ from gotoolforge.forge.jobserver import JobServer
 from gotoolforge.forge.progress import watched
 from gotoolforge.forge.recipe import Pace
 from gotoolforge.forge.resume import forget_unfinished
-from gotoolforge.forge.stages import Stage
+from gotoolforge.forge.workshop import Stage
 from gotoolforge.run import Command
 
 

@@ -16,7 +16,8 @@ from gotoolforge import sources, store
 from gotoolforge.console import Console
 from gotoolforge.forge.build import fetch_components, is_forged
 from gotoolforge.forge.recipe import host_triple, load_recipe, toolchain_digest, toolchain_dir
-from gotoolforge.forge.stages import Workshop, target_stages
+from gotoolforge.forge.stages import target_stages
+from gotoolforge.forge.workshop import Workshop
 from gotoolforge.target import find_target
 
 from .conftest import EXAMPLES, Run, gotoolforge

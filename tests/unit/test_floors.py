@@ -23,6 +23,7 @@ FLOORS = [
     {"verify", "gosdk", "pkgconfig", "compilers", "compilers.zig", "compilers.system",
      "compilers.imported"},
     {"forge.recipe", "forge.jobserver", "forge.resume", "forge.manifest"},
+    {"forge.workshop"},
     {"forge", "forge.host", "forge.stages", "forge.progress", "forge.probe"},
     {"forge.work"},
     {"forge.build", "forge.transfer", "forge.upkeep", "compilers.gcc"},

@@ -20,8 +20,9 @@ from gotoolforge.forge.manifest import Component, Manifest, Patch
 from gotoolforge.forge.progress import describe
 from gotoolforge.forge.recipe import Pace, chosen_languages, load_recipe, toolchain_digest
 from gotoolforge.forge.resume import forget_unfinished
-from gotoolforge.forge.stages import Stage, Workshop, library_stages, target_stages
+from gotoolforge.forge.stages import library_stages, target_stages
 from gotoolforge.forge.work import Worker
+from gotoolforge.forge.workshop import Stage, Workshop
 from gotoolforge.run import Command
 from gotoolforge.target import find_target, load_targets
 
