@@ -8,10 +8,11 @@ true ones, at a hundredth of the time.
 import re
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Literal
 
 from gotoolforge.seccomp import numbers
-from gotoolforge.seccomp.code_rows import Bits, CodeRow, Effect, Form, Pair, Sum, load_code
+from gotoolforge.seccomp.code_rows import Bits, CodeRow, Effect, Far, Form, Pair, Sum, load_code
 from gotoolforge.seccomp.decode_rows import RowEngine
 from gotoolforge.seccomp.machine import SAME, Answer, Flow, Frame, Insn, Place
 
@@ -45,8 +46,15 @@ class Lifted:
         self._engine = _engine(self.row, self.order, bits)
 
     def decode(self, code: bytes, address: int) -> list[Insn]:
-        """See `machine.Code`. What a delay slot holds is put before the branch it belongs to."""
+        """See `machine.Code`.
+
+        What a delay slot holds is put before the branch it belongs to, and a jump in two steps
+        (`far`) is read as one that names its target.
+        """
         found = [Insn(*one) for one in self._engine.disasm_lite(code, address)]
+        if self.row.far and found:
+            far = self.row.far
+            found = [found[0], *(self._joined(far, one, two) for one, two in pairwise(found))]
         if self.row.delay:
             place = 0
             while place + 1 < len(found):
@@ -55,6 +63,18 @@ class Lifted:
                     place += 1
                 place += 1
         return found
+
+    def _joined(self, far: Far, first: Insn, second: Insn) -> Insn:
+        """The second of two instructions; if they jump together, with its target."""
+        upper = re.fullmatch(far.first, f"{first.mnem} {first.ops}")
+        lower = upper and re.fullmatch(far.second, f"{second.mnem} {second.ops}")
+        if not upper or not lower or upper["R"] != lower["R"]:
+            return second
+        high = int(upper["H"], 0) << 12
+        high -= 1 << 32 if high >= 1 << 31 else 0
+        away = first.addr + high + int(lower["N"] or "0", 0) - second.addr
+        mnem = far.call if self._kind(second) == "call" else far.jump
+        return second._replace(mnem=mnem, ops=f"{away:#x}")
 
     def sites(self, code: bytes, address: int) -> Iterator[int]:
         """See `machine.Code`."""
@@ -200,13 +220,19 @@ class Lifted:
             return Answer("memory", (number, size))
         return Answer("place", ("load", (register, number, size)))
 
+    def told(self, _before: Insn, branch: Insn, *, taken: bool) -> Place | None:
+        """See `machine.Code`. Of compilers' ways, a branch on a register that is zero."""
+        wanted = self.row.zero_taken if taken else self.row.zero_passed
+        found = wanted and re.fullmatch(wanted, f"{branch.mnem} {branch.ops}")
+        return ("r", self._name(found[1])) if found else None
+
     def kept_by_call(self, place: Place, *, go: bool) -> bool:
         """See `machine.Code`."""
         register = place[1] if place[0] == "r" else place[1][0]
         return not go and bool(self._kept.fullmatch(register))
 
     def references(
-        self, code: bytes, address: int, *, short: bool
+        self, code: bytes, address: int, _got: int, *, short: bool
     ) -> Iterator[tuple[int, int, str]]:
         """See `machine.Code`."""
         limit = (1 << 8 * self.width) - 1
@@ -220,8 +246,8 @@ class Lifted:
                 yield address + at, target & limit, one.kind
         for pair in self.row.pair:
             within = pair.within if short else pair.within_go
-            for at, target in self._pairs(code, address, pair, within):
-                yield at, target & limit, "take"
+            for at, target, kind in self._pairs(code, address, pair, within):
+                yield at, target & limit, kind
 
         if self.row.literals:
             form = "<I" if self.order == "little" else ">I"
@@ -230,7 +256,7 @@ class Lifted:
 
     def _pairs(
         self, code: bytes, address: int, pair: Pair, within: int
-    ) -> Iterator[tuple[int, int]]:
+    ) -> Iterator[tuple[int, int, str]]:
         step, order = self.row.align, self.order
         for at, word in words(code, pair, step, order):
             register = _bits(word, pair.register)
@@ -242,17 +268,12 @@ class Lifted:
                     break
                 for low in pair.low:
                     if second & low.mask == low.match and _bits(second, low.base) == register:
-                        yield address + at, high + low.number(second)
+                        where = at if low.kind == "take" else later
+                        yield address + where, high + low.number(second), low.kind
 
-    def gaps(self, insns: list[Insn]) -> Iterator[int]:
-        """What follows an end of control, and padding."""
-        ended = False
-        for insn in insns:
-            padding = bool(self._padding.fullmatch(insn.mnem))
-            if ended and not padding:
-                yield insn.addr
-            if not padding:
-                ended = self._kind(insn) in ("ret", "stop", "jump")
+    def padding(self, insn: Insn) -> bool:
+        """See `machine.Code`."""
+        return bool(self._padding.fullmatch(insn.mnem))
 
 
 def _moved(frame: Frame, effect: Effect) -> Frame:

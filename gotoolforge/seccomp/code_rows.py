@@ -53,9 +53,13 @@ class Reference(Bits, frozen=True, kw_only=True):
 
 
 class Low(Bits, frozen=True, kw_only=True):
-    """The second word of a pair: `base` are the bits [lowest, count] that name its register."""
+    """The second word of a pair: `base` are the bits [lowest, count] that name its register.
+
+    It forms an address, or goes there (`kind`).
+    """
 
     base: tuple[int, int]
+    kind: str = "take"
 
 
 class Pair(Bits, frozen=True, kw_only=True):
@@ -72,6 +76,17 @@ class Pair(Bits, frozen=True, kw_only=True):
     within_go: int = 1
 
 
+class Far(Row, frozen=True, kw_only=True):
+    """Two instructions that jump together: the upper part H of a distance goes into a register R,
+    the lower one N is added by the jump. `jump` and `call` are what one instruction would be named.
+    """
+
+    first: str
+    second: str
+    jump: str
+    call: str
+
+
 class CodeRow(Row, frozen=True, kw_only=True):
     """One architecture; see the comments in the files."""
 
@@ -86,12 +101,15 @@ class CodeRow(Row, frozen=True, kw_only=True):
     kept: str
     alias: tuple[tuple[str, str], ...] = ()
     pc_ahead: int = 0
+    far: Far | None = None
     literals: bool = False
     relative: bool = False
     delay: bool = False
     enters: str
     jump: str
     branch: str
+    zero_taken: str = ""
+    zero_passed: str = ""
     call: str
     ret: str
     stop: str

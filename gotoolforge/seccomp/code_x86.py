@@ -58,6 +58,20 @@ def _with_low(answer: Answer, low: int) -> Answer:
         return Answer("place", ("low", (answer.value[1], low)))
     if answer.kind == "place" and answer.value[0] == "low":
         return Answer("place", ("low", (answer.value[1][0], low)))
+    # Who writes but this byte of a number relies on the others being zero (musl's clone on i386,
+    # where they come from the descriptor of a segment).
+    return SAME if answer.kind == "same" else Answer("const", low)
+
+
+def _with_sum(answer: Answer, more: int) -> Answer:
+    """The same answer, for a register to which a number is added later on."""
+    if answer.kind == "const":
+        return Answer("const", answer.value + more)
+    if answer.kind == "place" and answer.value[0] == "r":
+        return Answer("place", ("sum", (answer.value[1], more)))
+    if answer.kind == "place" and answer.value[0] == "sum":
+        register, before = answer.value[1]
+        return Answer("place", ("sum", (register, before + more)))
     return answer if answer.kind in ("same", "unknown") else Answer("unknown", "put together")
 
 
@@ -194,9 +208,10 @@ class X86:
 
     def answer(self, insn: Insn, place: Place, frame: Frame) -> Answer:
         """See `machine.Code`."""
-        if place[0] == "low":
-            name, low = place[1]
-            return _with_low(self._register(insn, name, frame), low)
+        if place[0] in ("low", "sum"):
+            name, number = place[1]
+            change = _with_low if place[0] == "low" else _with_sum
+            return change(self._register(insn, name, frame), number)
         return (self._register if place[0] == "r" else self._stack)(insn, place[1], frame)
 
     def _register(self, insn: Insn, name: str, frame: Frame) -> Answer:
@@ -250,6 +265,8 @@ class X86:
             return Answer("place", ("low", (name, value & 0xFF)))
         if mnem in ("xor", "sub") and first == rest:
             return Answer("const", 0)
+        if mnem in ("inc", "dec") and not part:
+            return Answer("place", ("sum", (name, 1 if mnem == "inc" else -1)))
         if mnem == "or" and rest in ("-1", "0xffffffff", "0xffffffffffffffff"):
             return Answer("const", -1)
         if mnem.startswith("cmov"):
@@ -278,12 +295,21 @@ class X86:
             return self._source(rest, insn, frame)
         return Answer("unknown", f"written by {mnem} {insn.ops}")
 
+    def told(self, before: Insn, branch: Insn, *, taken: bool) -> Place | None:
+        """See `machine.Code`. Of compilers' ways, `test` of a whole register by itself."""
+        first, _, rest = before.ops.partition(", ")
+        if before.mnem != "test" or first != rest or branch.mnem != ("je" if taken else "jne"):
+            return None
+        register = _canonical(first, self.width)
+        return ("r", register) if register and first[-1] not in "lhbw" else None
+
     def kept_by_call(self, place: Place, *, go: bool) -> bool:
         """See `machine.Code`."""
-        return not go and place[1] in (_KEPT_64 if self.width == 8 else _KEPT_32)
+        register = place[1] if place[0] == "r" else place[1][0]
+        return not go and register in (_KEPT_64 if self.width == 8 else _KEPT_32)
 
     def references(
-        self, code: bytes, address: int, *, short: bool
+        self, code: bytes, address: int, got: int, *, short: bool
     ) -> Iterator[tuple[int, int, str]]:
         """Calls and jumps with 32-bit distances, rip-relative `lea`, and absolute immediates."""
         size = len(code)
@@ -305,23 +331,29 @@ class X86:
                 if at + 4 <= size:
                     away = int.from_bytes(code[at : at + 4], "little", signed=True)
                     yield address + found.start(), address + at + 4 + away, "take"
+        elif got:
+            # lea of what lies at a distance from the global offset table.
+            for found in re.finditer(rb"\x8d[\x80-\x83\x85-\x8b\x8d-\x93\x95-\x9b\x9d-\xbf]", code):
+                at = found.end()
+                if at + 4 <= size:
+                    away = int.from_bytes(code[at : at + 4], "little", signed=True)
+                    yield address + found.start(), got + away, "take"
         yield from self._immediates(code, address)
 
     def _immediates(self, code: bytes, address: int) -> Iterator[tuple[int, int, str]]:
         """32-bit absolute addresses behind mov, push, cmp or, on i386, in any memory operand."""
         if self.width == 4:
-            for found in re.finditer(
-                rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d\x68\xa1\xa3\xb8-\xbf\x80-\x87\xc0-\xc7\x44\x84\x24]",
-                code,
-            ):
-                at = found.end()
-                if at + 4 <= len(code):
-                    yield address + at - 1, int.from_bytes(code[at : at + 4], "little"), "take"
-            return
-        for found in re.finditer(rb"[\xb8-\xbf\x68]|\xc7[\xc0-\xc7]|\x81[\xf8-\xff]", code):
+            bare = (
+                rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d\x68\xa1\xa3\xb8-\xbf"
+                rb"\x80-\x87\xc0-\xc7\x44\x84\x24]"
+            )
+        else:
+            bare = rb"[\xb8-\xbf\x68]|\xc7[\xc0-\xc7]|\x81[\xf8-\xff]"
+        for found in re.finditer(bare, code):
             at = found.end()
             if at + 4 <= len(code):
                 yield address + found.start(), int.from_bytes(code[at : at + 4], "little"), "take"
+        # A mov of it into memory: what lies between says where in memory.
         for found in re.finditer(rb"\xc7[\x00-\x07\x40-\x47\x80-\x87]", code):
             for away in (0, 1, 2, 4, 5):
                 at = found.end() + away
@@ -329,12 +361,6 @@ class X86:
                     value = struct.unpack_from("<I", code, at)[0]
                     yield address + found.start(), value, "take"
 
-    def gaps(self, insns: list[Insn]) -> Iterator[int]:
-        """What follows an end of control, and padding."""
-        ended = False
-        for insn in insns:
-            padding = insn.mnem in ("nop", "int3") or insn.mnem.endswith(" nop")
-            if ended and not padding:
-                yield insn.addr
-            if not padding:
-                ended = self.flow(insn).kind in ("ret", "stop", "jump")
+    def padding(self, insn: Insn) -> bool:
+        """See `machine.Code`."""
+        return insn.mnem in ("nop", "int3") or insn.mnem.endswith(" nop")

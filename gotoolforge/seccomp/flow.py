@@ -5,7 +5,7 @@ it goes on in each caller (so a wrapper's number is what its callers give). What
 is named, never dropped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from gotoolforge.seccomp.graph import Edge, Graph
@@ -14,6 +14,8 @@ from gotoolforge.seccomp.machine import Answer, Code, Frame, Insn, Place
 
 _MAX_STEPS = 20_000
 _MAX_ROUNDS = 32
+_MAX_CALLERS = 64
+_FEW = 4
 _ENTRY = -1
 
 
@@ -30,15 +32,20 @@ class Value(NamedTuple):
 
 
 class Body:
-    """A function's instructions, with the ways into each and the stack pointer at each."""
+    """A function's instructions, with the ways into each and the stack pointer at each.
 
-    def __init__(self, function: Function, code: Code, raw: bytes) -> None:
+    `ends` tells of a function that is called whether it never comes back.
+    """
+
+    def __init__(
+        self, function: Function, code: Code, raw: bytes, ends: Callable[[int], bool]
+    ) -> None:
         self.function = function
         self.insns = code.decode(raw, function.start)
         self.index = {insn.addr: place for place, insn in enumerate(self.insns)}
         self.flows = [code.flow(insn) for insn in self.insns]
         self.whole = all(insn.mnem != ".byte" for insn in self.insns)
-        self._link()
+        self._link(ends)
         self._frames(code)
 
     def undecoded(self, address: int) -> bool:
@@ -46,14 +53,15 @@ class Body:
         covering = (one for one in self.insns if one.addr <= address < one.addr + one.size)
         return any(one.mnem == ".byte" for one in covering)
 
-    def _link(self) -> None:
+    def _link(self, ends: Callable[[int], bool]) -> None:
         count = len(self.insns)
         self.before: list[list[int]] = [[] for _ in range(count)]
         self.after: list[list[int]] = [[] for _ in range(count)]
         wild = []
         for place, flow in enumerate(self.flows):
             nexts = []
-            if flow.kind in ("next", "branch", "call") and place + 1 < count:
+            back = flow.kind == "call" and not (flow.target and ends(flow.target))
+            if (back or flow.kind in ("next", "branch")) and place + 1 < count:
                 nexts.append(place + 1)
             if flow.kind in ("jump", "branch") and flow.target in self.index:
                 nexts.append(self.index[flow.target])
@@ -90,6 +98,7 @@ class Walker:
     def __init__(self, image: Image, code: Code, graph: Graph) -> None:
         self.image, self.code, self.graph = image, code, graph
         self._bodies: dict[int, Body] = {}
+        self._ending: dict[int, bool] = {}
         self._memory: dict[tuple[int, Place], tuple[Value, ...]] = {}
         self._open: set[tuple[int, Place]] = set()
 
@@ -98,8 +107,47 @@ class Walker:
         if start not in self._bodies:
             one = self.image.by_start[start]
             raw = self.image.read(one.start, one.end - one.start)
-            self._bodies[start] = Body(one, self.code, raw)
+            self._bodies[start] = Body(one, self.code, raw, self._ends)
         return self._bodies[start]
+
+    def _ends(self, start: int) -> bool:
+        """Whether a function of C never comes back: it has no return, and no way out of it.
+
+        What follows a call of it is not its continuation, but whatever the compiler put there.
+        """
+        if start not in self._ending:
+            self._ending[start] = False  # until it is known, if it leads to itself
+            one = self.image.by_start.get(start)
+            self._ending[start] = bool(one and not one.go and self._has_no_way_out(one))
+        return self._ending[start]
+
+    def _has_no_way_out(self, one: Function) -> bool:
+        insns = self.code.decode(self.image.read(one.start, one.end - one.start), one.start)
+        inside = {insn.addr for insn in insns}
+        over = False
+        for insn in insns:
+            flow = self.code.flow(insn)
+            ends = flow.target is not None and (flow.target in inside or self._ends(flow.target))
+            if flow.kind == "ret" or (flow.kind in ("jump", "branch") and not ends):
+                return False
+            if not self.code.padding(insn):
+                over = flow.kind in ("jump", "stop") or (flow.kind == "call" and ends)
+        return over and one.end not in self.image.falls
+
+    def _untouched(self, start: int | None, what: Place) -> bool:
+        """Whether a few instructions without a branch, which are all of a function, leave a place.
+
+        i386's code asks such a one where it is (`__x86.get_pc_thunk.ax`), and keeps its registers.
+        """
+        one = self.image.by_start.get(start) if start else None
+        if one is None or one.go:
+            return False
+        insns = self.body(one.start).insns[:_FEW]
+        flows = self.body(one.start).flows[:_FEW]
+        end = next((place for place, flow in enumerate(flows) if flow.kind != "next"), None)
+        if end is None or flows[end].kind != "ret":
+            return False
+        return all(self.code.answer(insn, what, {}).kind == "same" for insn in insns[:end])
 
     def values(self, start: int, place: int, wanted: Place) -> tuple[Value, ...]:
         """What `wanted` may hold just before instruction `place` of the function at `start`."""
@@ -115,7 +163,7 @@ class Walker:
                 if source == _ENTRY:
                     found |= dict.fromkeys(self._given(start, what))
                     continue
-                for step in self._back(body, source, what):
+                for step in self._back(body, source, here, what):
                     if isinstance(step, Value):
                         found[step] = None
                     elif (source, step) not in seen:
@@ -130,10 +178,16 @@ class Walker:
             found[Value(None, "too many ways lead here", (start,))] = None
         return tuple(found)
 
-    def _back(self, body: Body, source: int, what: Place) -> Iterator[Place | Value]:
+    def _back(self, body: Body, source: int, here: int, what: Place) -> Iterator[Place | Value]:
         start, insn = body.function.start, body.insns[source]
+        if body.flows[source].kind == "branch" and body.before[source] == [source - 1]:
+            taken = body.flows[source].target == body.insns[here].addr
+            if self.code.told(body.insns[source - 1], insn, taken=taken) == what:
+                yield Value(0, "", (start,))
+                return
         if body.flows[source].kind == "call":
-            if what[0] == "s" or self.code.kept_by_call(what, go=body.function.go):
+            kept = what[0] == "s" or self.code.kept_by_call(what, go=body.function.go)
+            if kept or self._untouched(body.flows[source].target, what):
                 yield what
             else:
                 yield Value(None, f"the result of a call ({insn.mnem} {insn.ops})", (start,))
@@ -178,6 +232,8 @@ class Walker:
             return self._memory[key]
         if key in self._open:
             return ()
+        if len(self._open) >= _MAX_CALLERS:
+            return (Value(None, "given by callers too far away", (start,)),)
         self._open.add(key)
         found: dict[Value, None] = {}
         pointers, callers = start in self.graph.roots, 0

@@ -34,7 +34,7 @@ class Graph:
         self._cells = _cells(image)
         self._referred: set[int] = set()
         low, high = image.go_text
-        for begin, end in image.code_ranges():
+        for begin, end in image.code_ranges:
             cuts = sorted({begin, end, *(one for one in (low, high) if begin < one < end)})
             for left, right in itertools.pairwise(cuts):
                 self._from_code(code, left, right, short=not low <= left < high)
@@ -47,7 +47,7 @@ class Graph:
         image, cells = self.image, self._cells
         starts, known = image.starts, image.by_start
         raw = image.read(begin, end - begin)
-        for where, target, kind in code.references(raw, begin, short=short):
+        for where, target, kind in code.references(raw, begin, image.got, short=short):
             final = target if target in known else cells.get(target)
             if final is None:
                 continue

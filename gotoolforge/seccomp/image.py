@@ -50,7 +50,9 @@ class Image:
         self.segments: list[dict[str, Any]] = [dict(one.header) for one in elf.iter_segments()]
         self._check(elf)
         self._relocate()
+        self.code_ranges = _code_ranges(elf, self.segments, self.entry)
         self.data_ranges = _data_ranges(elf, self.segments)
+        self.got = _got(elf)
         found = gotable.locate(
             self.raw, [(one["p_offset"], one["p_vaddr"], one["p_filesz"]) for one in self._loads()],
             self.data_words, self.read, self.bits // 8, self.ends,
@@ -111,14 +113,6 @@ class Image:
         if place >= 0 and address < self.functions[place].end:
             return self.functions[place]
         return None
-
-    def code_ranges(self) -> list[tuple[int, int]]:
-        """Executable address ranges that the file fills."""
-        return [
-            (one["p_vaddr"], one["p_vaddr"] + one["p_filesz"])
-            for one in self.segments
-            if one["p_type"] == "PT_LOAD" and one["p_flags"] & 1
-        ]
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes at an address; fewer (or none) where the file has no more."""
@@ -246,7 +240,7 @@ class Image:
                 if value not in named or length > named[value][1]:
                     named[value] = (name, length)
         order = sorted(named)
-        ranges = self.code_ranges()
+        ranges = self.code_ranges
         found = []
         for index, start in enumerate(order):
             limit = next((stop for begin, stop in ranges if begin <= start < stop), None)
@@ -257,6 +251,26 @@ class Image:
             end = min(start + length, limit) if length else min(following, limit)
             found.append(Function(start, end, name, go=False))
         return found
+
+
+def _code_ranges(elf: Any, segments: list[dict[str, Any]], entry: int) -> list[tuple[int, int]]:
+    """Executable addresses that the file fills.
+
+    A linker may put constants into the segment of the code (RISC-V's does): sections tell them
+    apart, where there are any.
+    """
+    sections = [
+        (one["sh_addr"], one["sh_addr"] + one["sh_size"])
+        for one in (elf.iter_sections() if elf.header["e_shoff"] else ())
+        if one["sh_flags"] & 4 and one["sh_type"] != "SHT_NOBITS"
+    ]
+    if any(begin <= entry < end for begin, end in sections):
+        return sections
+    return [
+        (one["p_vaddr"], one["p_vaddr"] + one["p_filesz"])
+        for one in segments
+        if one["p_type"] == "PT_LOAD" and one["p_flags"] & 1
+    ]
 
 
 def _data_ranges(elf: Any, segments: list[dict[str, Any]]) -> list[tuple[int, int]]:
@@ -278,6 +292,12 @@ def _data_ranges(elf: Any, segments: list[dict[str, Any]]) -> list[tuple[int, in
         for one in segments
         if one["p_type"] == "PT_LOAD" and not one["p_flags"] & 1
     ]
+
+
+def _got(elf: Any) -> int:
+    """Where the global offset table lies, or 0: i386's position-independent code counts from it."""
+    named = (elf.get_section_by_name(one) for one in (".got.plt", ".got"))
+    return next((int(one["sh_addr"]) for one in named if one), 0)
 
 
 def _open(path: Path) -> Any:

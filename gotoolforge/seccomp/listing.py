@@ -84,8 +84,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 class Forward(Row, frozen=True):
     """A site that makes a number that another function was given; see forwards.toml."""
 
-    site: str
     reason: str
+    site: str = ""
+    code: str = ""
 
 
 def code_for(arch: str) -> Code:
@@ -132,7 +133,8 @@ class Reader:
         sites = list(self.sites())
         for start, place in sites:
             insn = self.walker.body(start).insns[place]
-            for value in self.walker.values(start, place, self.code.asked(insn)):
+            nothing = (Value(None, "no way is seen to lead here", (start,)),)
+            for value in self.walker.values(start, place, self.code.asked(insn)) or nothing:
                 if value.number is None:
                     unresolved.append(self._unresolved(start, insn.addr, value))
                 else:
@@ -180,7 +182,7 @@ class Reader:
 
     def sites(self) -> Iterator[tuple[int, int]]:
         """(function, instruction) of every place that enters the kernel."""
-        for begin, end in self.image.code_ranges():
+        for begin, end in self.image.code_ranges:
             for address in self.code.sites(self.image.read(begin, end - begin), begin):
                 function = self.image.function_at(address)
                 if function is None:
@@ -230,10 +232,21 @@ class Reader:
             note=value.reason,
         )
 
+    def _holds(self, start: int, code: bytes) -> bool:
+        """Whether a function begins with these bytes."""
+        return self.image.read(start, len(code)) == code
+
     def _unresolved(self, start: int, address: int, value: Value) -> Unresolved:
         site, lost = self.name(start), self.name(value.chain[-1])
         names = {self.name(one) for one in value.chain}
-        known = next((row.reason for row in self._forwards if row.site in names), "")
+        known = next(
+            (
+                row.reason
+                for row in self._forwards
+                if row.site in names or (row.code and self._holds(start, bytes.fromhex(row.code)))
+            ),
+            "",
+        )
         return Unresolved(
             site=site,
             address=address,

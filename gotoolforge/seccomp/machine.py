@@ -91,21 +91,29 @@ class Code(Protocol):
         """Where the value of a place, after this instruction, came from."""
         ...
 
+    def told(self, before: Insn, branch: Insn, *, taken: bool) -> Place | None:
+        """The place that is known to hold zero because a branch was taken, or was not.
+
+        `before` is the instruction before the branch.
+        """
+        ...
+
     def kept_by_call(self, place: Place, *, go: bool) -> bool:
         """Whether a callee leaves this register as it was (Go's convention keeps none)."""
         ...
 
     def references(
-        self, code: bytes, address: int, *, short: bool
+        self, code: bytes, address: int, got: int, /, *, short: bool
     ) -> Iterator[tuple[int, int, str]]:
         """(where, target, kind) of every possible reference from code.
 
+        `got` is where the global offset table lies (i386's code counts from it), or 0.
         `short` says that jumps of short reach may leave a function (C does that, Go never).
         kind: call, jump, or take (an address is formed). A superset: bytes that only look like a
         reference are named too, and count if they hit a function's first byte exactly.
         """
         ...
 
-    def gaps(self, insns: list[Insn]) -> Iterator[int]:
-        """Addresses where a function may begin by the way compilers lay out code: after an end."""
+    def padding(self, insn: Insn) -> bool:
+        """Whether an instruction does nothing, or stands where nothing comes."""
         ...

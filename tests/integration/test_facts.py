@@ -119,7 +119,7 @@ def test_dlopen_in_static_musl_is_told_to_fail(tool: Run, tmp_path: Path) -> Non
 def test_paths_of_the_build_machine(tool: Run, tmp_path: Path) -> None:
     told_by = HELLO.replace('"hello"', "__FILE__")
     for name, flags in (("debug", ("-g",)), ("packed", ("-g", "-gz")), ("plain", ())):
-        where = f"-ffile-prefix-map={tmp_path}=/home/somebody/work"
+        where = f"-ffile-prefix-map={tmp_path}=/home/somebody/src"
         report = told(tool, cc(tmp_path / name, where, *flags, text=told_by))
         folders = {one["folder"] for one in report["build_paths"]}
         assert any(one.startswith("/home/somebody") for one in folders), name

@@ -52,12 +52,33 @@ def listed(tmp_path: Path, code: str) -> Listing:
         ("bf01000000 e80c000000 bf3c000000 e802000000 0f0b 89f8 0f05 c3", {"write", "exit"}),
         # a wrapper with the number on the stack, as Go's ABI0 passes it
         ("4883ec10 48c704243c000000 e802000000 0f0b 488b442408 0f05 c3", {"exit"}),
+        # inc of a known number
+        ("31c0 ffc0 0f05", {"write"}),
+        # test and je: where it is taken, the register is zero
+        ("488b07 4885c0 7402 0f0b 0f05 c3", {"read"}),
+        # what follows a call that never comes back is not led to by it
+        ("b801000000 85ff 7405 e803000000 0f05 c3 0f0b", {"write"}),
         # bytes of `syscall` inside an immediate are no system call
         ("b80f050000 c3", set()),
     ],
 )  # fmt: skip
 def test_numbers_are_found_by_walking_back(tmp_path: Path, code: str, names: set[str]) -> None:
-    assert set(listed(tmp_path, code).in_file) == names
+    found = listed(tmp_path, code)
+    assert set(found.in_file) == names
+    assert bool(found.unresolved) == (not names and found.sites > 0)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        # a jump that passes the start of a function, to what follows a call that never comes back
+        "e906000000 e80a000000 90 b83c000000 0f05 0f0b 0f0b e8eaffffff c3",
+        # what fills a gap swallows the first byte of a function that is called
+        "e807000000 0f0b 0000000000 b83c000000 0f05 c3",
+    ],
+)
+def test_code_without_names_is_cut_where_it_is_entered(tmp_path: Path, code: str) -> None:
+    assert listed(tmp_path, code).reachable == ("exit",)
 
 
 def test_a_number_that_cannot_be_found_is_listed_with_its_function(tmp_path: Path) -> None:

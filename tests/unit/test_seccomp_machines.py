@@ -30,6 +30,10 @@ def listed(path: Path, arch: str, code: bytes) -> Listing:
         ("386", "b801000000 cd80", {"exit"}),
         # musl's way through the vDSO: call *%gs:16
         ("386", "b804000000 65ff1510000000 c3", {"write"}),
+        # a call that only tells where it is keeps eax
+        ("386", "b801000000e803000000cd80c3 8b3c24c3", {"exit"}),
+        # musl's clone: mov al over a segment's number
+        ("386", "31c0668ce8c1e803b078cd80", {"clone"}),
         # mov x8, #93; svc #0
         ("arm64", "a80b80d2 010000d4", {"exit"}),
         # str x9, [sp, #8]; bl: the number on the stack, as Go's ABI0 passes it, twice
@@ -45,6 +49,8 @@ def listed(path: Path, arch: str, code: bytes) -> Listing:
         # ldr x8, [x0]: nobody can tell
         ("arm64", "080040f9010000d4c0035fd6", set()),
         ("riscv64", "9308d005 73000000", {"exit"}),
+        # auipc and jalr: a call in two steps
+        ("riscv64", "1305d005970000 00e780c00073001000 930805007300000067800000", {"exit"}),
         ("arm", "0170a0e3000000ef", {"exit"}),
         # ldr r7, [pc, #0]: from between the code
         ("arm", "00709fe5 000000ef 01000000", {"exit"}),
