@@ -41,7 +41,10 @@ class Lifted:
             )
         ]  # fmt: skip
         self._indirect, self._reads = re.compile(self.row.indirect), re.compile(self.row.reads)
-        self._enters, self._padding = re.compile(self.row.enters), re.compile(self.row.padding)
+        self._enters, self._padding = (
+            re.compile(self.row.enters),
+            re.compile(rf"({self.row.padding})( .*)?"),
+        )
         self._lifted: dict[tuple[str, str], tuple[Effect, ...]] = {}
         self._engine = _engine(self.row, self.order, bits)
 
@@ -232,7 +235,7 @@ class Lifted:
         return not go and bool(self._kept.fullmatch(register))
 
     def references(
-        self, code: bytes, address: int, _got: int, *, short: bool
+        self, code: bytes, address: int, got: int, *, short: bool
     ) -> Iterator[tuple[int, int, str]]:
         """See `machine.Code`."""
         limit = (1 << 8 * self.width) - 1
@@ -246,7 +249,7 @@ class Lifted:
                 yield address + at, target & limit, one.kind
         for pair in self.row.pair:
             within = pair.within if short else pair.within_go
-            for at, target, kind in self._pairs(code, address, pair, within):
+            for at, target, kind in self._pairs(code, address, got, pair, within):
                 yield at, target & limit, kind
 
         if self.row.literals:
@@ -255,12 +258,14 @@ class Lifted:
                 yield address + 4 * place, word, "take"
 
     def _pairs(
-        self, code: bytes, address: int, pair: Pair, within: int
+        self, code: bytes, address: int, got: int, pair: Pair, within: int
     ) -> Iterator[tuple[int, int, str]]:
         step, order = self.row.align, self.order
         for at, word in words(code, pair, step, order):
             register = _bits(word, pair.register)
-            here = {"pc": address + at, "page": address + at & ~0xFFF, "zero": 0}[pair.to]
+            at_pc = address + at
+            bases = {"pc": at_pc, "page": at_pc & ~0xFFF, "toc": got + 0x8000, "zero": 0}
+            here = bases[pair.to]
             high = here + pair.number(word)
             for later in range(at + 4, min(at + 4 + 4 * within, len(code) - 3), step):
                 second = int.from_bytes(code[later : later + 4], order)
@@ -273,7 +278,7 @@ class Lifted:
 
     def padding(self, insn: Insn) -> bool:
         """See `machine.Code`."""
-        return bool(self._padding.fullmatch(insn.mnem))
+        return bool(self._padding.fullmatch(f"{insn.mnem} {insn.ops}".strip()))
 
 
 def _moved(frame: Frame, effect: Effect) -> Frame:

@@ -45,7 +45,7 @@ class Body:
         self.index = {insn.addr: place for place, insn in enumerate(self.insns)}
         self.flows = [code.flow(insn) for insn in self.insns]
         self.whole = all(insn.mnem != ".byte" for insn in self.insns)
-        self._link(ends)
+        self._link(code, ends)
         self._frames(code)
 
     def undecoded(self, address: int) -> bool:
@@ -53,7 +53,7 @@ class Body:
         covering = (one for one in self.insns if one.addr <= address < one.addr + one.size)
         return any(one.mnem == ".byte" for one in covering)
 
-    def _link(self, ends: Callable[[int], bool]) -> None:
+    def _link(self, code: Code, ends: Callable[[int], bool]) -> None:
         count = len(self.insns)
         self.before: list[list[int]] = [[] for _ in range(count)]
         self.after: list[list[int]] = [[] for _ in range(count)]
@@ -72,9 +72,15 @@ class Body:
                 self.before[one].append(place)
         if count:
             self.before[0].append(_ENTRY)
-        # A block that nothing leads to is a case of a jump table, if there is one.
+        # A block that nothing leads to is a case of a jump table, if there is one; padding is none.
         for place in range(1, count):
-            if not self.before[place]:
+            if self.before[place]:
+                continue
+            if code.padding(self.insns[place]):
+                for later in self.after[place]:
+                    self.before[later].remove(place)
+                self.after[place] = []
+            else:
                 for source in wild:
                     self.before[place].append(source)
                     self.after[source].append(place)

@@ -62,7 +62,7 @@ class Image:
         self.go_types = found.types if found else (0, 0)
         self.pcsp: dict[int, int] = {}
         self.falls: set[int] = set()
-        self.thumb = 0
+        self.thumb = elf.header["e_entry"] & (self.arch == "arm")
         functions = self._go_functions() if self.table is not None else []
         functions += self._symbols(elf)
         self.set_functions(functions)
@@ -224,11 +224,12 @@ class Image:
         begin, end = table["sh_offset"], table["sh_offset"] + table["sh_size"]
         low, high = self.go_text
         named: dict[int, tuple[str, int]] = {}
+        locals_at: dict[int, int] = {}
         for row in struct.iter_unpack(form, self.raw[begin : end - (end - begin) % size]):
             if self.bits == 64:
-                name_at, info, _, section, value, length = row
+                name_at, info, other, section, value, length = row
             else:
-                name_at, value, length, info, _, section = row
+                name_at, value, length, info, other, section = row
             # Where the kernel starts it, C's start-up code has a name without a type.
             code = info & 15 in (2, 10) or (info & 15 == 0 and value == self.entry)
             if code and section and not low <= value < high:
@@ -239,6 +240,9 @@ class Image:
                 name = self.raw[strings + name_at : stop].decode(errors="replace")
                 if value not in named or length > named[value][1]:
                     named[value] = (name, length)
+                if self.arch == "ppc64le":
+                    # ELFv2, 3.4.1: who is in the same file enters behind the first instructions.
+                    locals_at[value] = value + ((1 << (other >> 5)) & ~3)
         order = sorted(named)
         ranges = self.code_ranges
         found = []
@@ -249,7 +253,11 @@ class Image:
             following = order[index + 1] if index + 1 < len(order) else limit
             name, length = named[start]
             end = min(start + length, limit) if length else min(following, limit)
-            found.append(Function(start, end, name, go=False))
+            inner = locals_at.get(start, start)
+            if start < inner < end:
+                found.append(Function(start, inner, name, go=False))
+                self.falls.add(inner)
+            found.append(Function(max(start, inner), end, name, go=False))
         return found
 
 

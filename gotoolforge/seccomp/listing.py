@@ -62,6 +62,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     functions: int
     sites: int
     warnings: tuple[str, ...]
+    partial: tuple[str, ...] = ()
+    """Those of the warnings that say why calls may be missing here."""
     socket_askers: tuple[str, ...] = ()
     """Functions outside the thin wrappers of `syscall` and x/sys that ask for a socket."""
 
@@ -79,6 +81,14 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     def open_ends(self) -> tuple[Unresolved, ...]:
         """Reachable places whose number is not known, and which no data row explains."""
         return tuple(one for one in self.unresolved if one.reachable and not one.known)
+
+    @property
+    def unsure(self) -> tuple[str, ...]:
+        """Why calls may be missing here, in sentences."""
+        ends = len(self.open_ends)
+        lost = f"{ends} reachable places have a number that nobody can tell: what they call is "
+        lost += "missing here (`seccomp list` names them; a trace can show it)"
+        return (*self.partial, *((lost,) if ends else ()))
 
 
 class Forward(Row, frozen=True):
@@ -116,7 +126,7 @@ class Reader:
 
     def __init__(self, image: Image, code: Code) -> None:
         self.image, self.code = image, code
-        self.warnings: list[str] = []
+        self.partial: list[str] = []
         discover.add_unnamed(image, code)
         self.graph = Graph(image, code)
         self.walker = Walker(image, code, self.graph)
@@ -143,16 +153,16 @@ class Reader:
                     key = (value.number, value.chain[-1], insn.addr)
                     uses.setdefault(key, self._use(value, insn))
         if self.image.interpreter:
-            self.warnings.append(
+            self.partial.append(
                 "it loads libraries of the host (it has an interpreter): what they call is not here"
             )
         if self.image.thumb:
-            self.warnings.append(
-                f"{self.image.thumb} functions of C are Thumb code, which is not read: compile it "
-                "with -marm, or give a trace"
+            self.partial.append(
+                "its C is Thumb code, which is not read: compile it with -marm, or give a trace"
             )
-        if not self.image.is_go:
-            self.warnings.append("no Go function table: read as a program of C alone")
+        elif not sites:
+            self.partial.append("no place is found that enters the kernel: give a trace")
+        alone = () if self.image.is_go else ("no Go function table: read as a program of C alone",)
         return Listing(
             file=str(self.image.path),
             arch=self.image.arch,
@@ -161,7 +171,8 @@ class Reader:
             unresolved=tuple(dict.fromkeys(unresolved)),
             functions=len(self.image.functions),
             sites=len(sites),
-            warnings=tuple(self.warnings),
+            warnings=(*self.partial, *alone),
+            partial=tuple(self.partial),
             socket_askers=self._askers({v.chain[-1] for v in sockets}),
         )
 
@@ -191,7 +202,7 @@ class Reader:
                 place = body.index.get(address)
                 if place is None:
                     if not body.whole and body.undecoded(address):
-                        self.warnings.append(
+                        self.partial.append(
                             f"{function.name} holds bytes that are no code, and what may be a "
                             f"system call at {address:#x}"
                         )

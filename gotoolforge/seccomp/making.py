@@ -81,7 +81,7 @@ def make_profile(
     row = runtime_row(runtime)
     comparison = compare(listing, traces) if traces else None
     reasons = _reasons(listing, traces, row)
-    notes: list[str] = []
+    notes = list(listing.unsure)
     if row and "@" in runtime and not row.version.startswith(runtime.partition("@")[2]):
         notes.append(f"{runtime} was not measured; taken to be like {row.name} {row.version}")
     special: list[Rule] = []
@@ -97,11 +97,6 @@ def make_profile(
         architectures=(arch.scmp, *arch.sub),
         syscalls=(Rule(names=plain, action="SCMP_ACT_ALLOW"), *special),
     )
-    if listing.open_ends:
-        notes.append(
-            f"{len(listing.open_ends)} reachable places have a number that nobody can tell: what "
-            "they call is missing here (`seccomp list` names them; a trace can show it)"
-        )
     return Made(
         profile=profile, reasons=dict(sorted(reasons.items())), comparison=comparison,
         notes=tuple(notes),

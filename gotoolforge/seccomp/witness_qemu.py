@@ -65,5 +65,7 @@ def _read(text: str, images: Images, names: dict[int, str]) -> None:
             continue
         if found[2]:
             images.own.saw(names.get(int(found[2]), f"syscall_{found[2]}"))
+        elif found[3].isupper():
+            images.own.saw("socketcall")  # qemu tells what it is asked to do: SOCKET, BIND ...
         else:
             images.own.saw(found[3], argument(found[3], found[4].replace(",", ", ")))

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
                             help="a trace of the same program; may be given again")  # fmt: skip
         parser.add_argument("--loose", action="store_true", help="no conditions on arguments")
         parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: stdout)")
-        parser.epilog = "exit codes: 0 made; 1 made, and some number in the program is unknown"
+        parser.epilog = "exit codes: 0 made; 1 made, and some call may be missing"
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
 
 
@@ -71,7 +71,7 @@ def _profile(parsed: argparse.Namespace) -> int:
     elif not parsed.output:
         sys.stdout.buffer.write(text)
     _tell(made, parsed.output, Console())
-    return EXIT_FINDINGS if listing.open_ends else EXIT_OK
+    return EXIT_FINDINGS if listing.unsure else EXIT_OK
 
 
 def _tell(made: "Made", output: str | None, console: Console) -> None:
@@ -110,8 +110,11 @@ def _check(parsed: argparse.Namespace) -> int:
     if parsed.json:
         import msgspec
 
-        report.print_json({"file": listing.file, "profiles": msgspec.to_builtins(stops)})
+        value = {"file": listing.file, "unsure": listing.unsure}
+        report.print_json({**value, "profiles": msgspec.to_builtins(stops)})
     else:
+        for why in listing.unsure:
+            Console().warn(why)
         rows = [
             (name, one.name, one.effect, " <- ".join(reversed(one.path[-3:])))
             for name, found in stops.items()

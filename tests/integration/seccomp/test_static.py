@@ -1,9 +1,7 @@
 """The static listing holds everything that a tracer sees a real program's own image call."""
 
 import json
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,44 +59,6 @@ def test_children_that_became_other_programs_are_listed_apart(
         "clone3" in trace.own.calls
     )
     assert trace.own.calls["futex"].stack == ("runtime.futex",)
-
-
-C_CALLS = r"""
-#define _GNU_SOURCE
-#include <sys/syscall.h>
-#include <unistd.h>
-#include <pthread.h>
-static long by_hand(long number) {
-    long got;
-    __asm__ volatile("syscall" : "=a"(got) : "a"(number) : "rcx", "r11", "memory");
-    return got;
-}
-int main(void) {
-    char byte;
-    syscall(SYS_getrandom, &byte, 1, 0); /* the number is an argument of libc's syscall() */
-    by_hand(SYS_getppid);                /* inlined, or not: by the compiler */
-    pause();                             /* musl's __syscall_cp: a call that can be cancelled */
-    return 0;
-}
-"""
-
-
-@pytest.mark.parametrize("flags", [(), ("-s",)], ids=["symbols", "stripped"])
-def test_c_alone_is_read_through_libcs_ways(flags: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "c.c").write_text(C_CALLS)
-    program = tmp_path / "program"
-    zig = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl"]
-    # zig compiles all of musl first.
-    cc = ["musl-gcc"] if shutil.which("musl-gcc") else zig
-    words = [*cc, "-static", "-O1", *flags, "-o", str(program), str(tmp_path / "c.c")]
-    subprocess.run(words, check=True)
-    listing = list_calls(program)
-    assert not listing.go
-    # Libc's start and end are reached by jumps and through what fills the gap behind .init.
-    asked = {"getrandom", "getppid", "pause", "arch_prctl", "set_tid_address", "exit_group"}
-    assert asked <= set(listing.reachable)
-    assert listing.open_ends == ()
-    assert "no Go function table" in listing.warnings[-1]
 
 
 def test_why_leads_from_the_start_to_the_call(built: Build, tool: Run) -> None:

@@ -1,0 +1,77 @@
+"""Programs of C without any Go, with symbols and without: the listing holds what they call."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gotoolforge.seccomp.compare import compare
+from gotoolforge.seccomp.listing import list_calls
+from gotoolforge.seccomp.trace import load_trace
+
+from ..conftest import Run
+from .conftest import PROGRAMS
+
+pytestmark = [pytest.mark.seccomp, pytest.mark.go]
+STRIPPED = pytest.mark.parametrize("flags", [(), ("-s",)], ids=["symbols", "stripped"])
+C_CALLS = r"""
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <pthread.h>
+static long by_hand(long number) {
+    long got;
+    __asm__ volatile("syscall" : "=a"(got) : "a"(number) : "rcx", "r11", "memory");
+    return got;
+}
+int main(void) {
+    char byte;
+    syscall(SYS_getrandom, &byte, 1, 0); /* the number is an argument of libc's syscall() */
+    by_hand(SYS_getppid);                /* inlined, or not: by the compiler */
+    pause();                             /* musl's __syscall_cp: a call that can be cancelled */
+    return 0;
+}
+"""
+
+
+@STRIPPED
+def test_c_alone_is_read_through_libcs_ways(flags: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "c.c").write_text(C_CALLS)
+    program = tmp_path / "program"
+    zig = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl"]
+    # zig compiles all of musl first.
+    cc = ["musl-gcc"] if shutil.which("musl-gcc") else zig
+    words = [*cc, "-static", "-O1", *flags, "-o", str(program), str(tmp_path / "c.c")]
+    subprocess.run(words, check=True)
+    listing = list_calls(program)
+    assert not listing.go
+    # Libc's start and end are reached by jumps and through what fills the gap behind .init.
+    asked = {"getrandom", "getppid", "pause", "arch_prctl", "set_tid_address", "exit_group"}
+    assert asked <= set(listing.reachable)
+    assert listing.open_ends == ()
+    assert "no Go function table" in listing.warnings[-1]
+
+
+@STRIPPED
+@pytest.mark.corpus
+@pytest.mark.emulation
+@pytest.mark.parametrize(
+    "compiler",
+    ["musl-gcc", "gcc", "aarch64-linux-gnu-gcc", "i686-linux-gnu-gcc", "riscv64-linux-gnu-gcc",
+     "s390x-linux-gnu-gcc", "powerpc64le-linux-gnu-gcc"],
+)  # fmt: skip
+def test_what_c_alone_is_seen_to_call_is_in_the_list(
+    compiler: str, flags: tuple[str, ...], tool: Run, tmp_path: Path
+) -> None:
+    program, out = tmp_path / "alone", tmp_path / "trace.json"
+    # glibc warns that getaddrinfo of a static program wants its libraries.
+    words = [compiler, "-static", "-O2", "-w", *flags, "-o", program, PROGRAMS / "alone.c"]
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    done = tool("seccomp", "trace", "-o", str(out), "--", str(program))
+    assert done.returncode == 0, done.stderr
+    trace, listing = load_trace(out), list_calls(program)
+    assert len(trace.names) >= 15
+    assert compare(listing, (trace,)).missed == ()
+    assert listing.unsure == ()
