@@ -14,8 +14,8 @@ import pytest
 
 from gotoolforge import sources, store
 from gotoolforge.console import Console
-from gotoolforge.forge.build import fetch_components, is_forged
-from gotoolforge.forge.recipe import host_triple, load_recipe, toolchain_digest, toolchain_dir
+from gotoolforge.forge.build import fetch_components
+from gotoolforge.forge.recipe import host_triple, load_recipe
 from gotoolforge.forge.stages import target_stages
 from gotoolforge.forge.workshop import Workshop
 from gotoolforge.target import find_target
@@ -32,13 +32,6 @@ import "C"
 
 func main() { println(C.abs(-42)) }
 """
-
-
-@pytest.fixture(scope="module")
-def languages() -> str:
-    """C alone on a machine that has nothing; the whole toolchain where the store has it."""
-    whole = toolchain_digest(load_recipe(), find_target("amd64"), ("c", "c++"))
-    return "c,c++" if is_forged(toolchain_dir(find_target("amd64"), whole)) else "c"
 
 
 @pytest.fixture(scope="module")

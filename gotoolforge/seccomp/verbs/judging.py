@@ -15,11 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
             parser.add_argument(name, metavar=name.upper(), help="a program, a profile or a trace")
         parser.epilog = "exit codes: 0 the same calls; 1 they differ"
     else:
-        parser.add_argument("profile", metavar="PROFILE", help="a file, or an engine's default")
+        parser.add_argument(
+            "profile", metavar="PROFILE", help="a file, or an engine's default (docker, podman ...)"
+        )
         parser.add_argument("--arch", metavar="GOARCH", help="default: this machine's")
     if verb == "embed":
         parser.add_argument("-o", dest="output", metavar="FILE.go", help="default: stdout")
-        parser.add_argument("--package", default="main", metavar="NAME")
+        parser.add_argument("--package", default="main", metavar="NAME",
+                            help="the package clause of the file (default: main)")  # fmt: skip
         return
     if verb == "audit":
         parser.epilog = "exit codes: 0 no hole of severity error; 1 some"

@@ -19,23 +19,55 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     """The words of each of the three."""
     if verb == "run":
         parser.usage = "gotoolforge seccomp run --profile P [options] -- PROGRAM [ARGUMENT ...]"
-        parser.add_argument("--profile", required=True, metavar="FILE|NAME")
+        parser.add_argument(
+            "--profile",
+            required=True,
+            metavar="FILE|NAME",
+            help="a file, or an engine's default (docker, podman, systemd ...)",
+        )
         parser.add_argument("--seconds", type=float, metavar="S", help="kill it after so long")
-        parser.add_argument("words", nargs="+", metavar="-- PROGRAM ARGUMENT")
+        parser.add_argument(
+            "words", nargs="+", metavar="-- PROGRAM ARGUMENT", help="what to run, and its arguments"
+        )
         parser.epilog = "exit codes: the program's; 1 if it ended well and something was refused"
     else:
-        parser.add_argument("binary", metavar="BINARY")
+        parser.add_argument("binary", metavar="BINARY", help="a program for Linux")
     if verb == "check":
-        parser.add_argument("--profile", default="all", metavar="FILE|NAME|all",
-                            help="a file, an engine, docker-28.3.3; default: all")  # fmt: skip
+        parser.add_argument(
+            "--profile",
+            default="all",
+            metavar="FILE|NAME|all",
+            help="a file, an engine (docker, containerd, podman, systemd), a version of "
+            "its default (docker-28.3.3), or all (the default)",
+        )
         parser.epilog = "exit codes: 0 all is allowed; 1 something reachable would be stopped"
     if verb == "profile":
-        parser.add_argument("--runtime", default="runc", metavar="R[@VERSION]",
-                            help="runc, crun, containerd, podman, docker, none")  # fmt: skip
-        parser.add_argument("--trace", action="append", default=[], metavar="FILE",
-                            help="a trace of the same program; may be given again")  # fmt: skip
-        parser.add_argument("--loose", action="store_true", help="no conditions on arguments")
-        parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: stdout)")
+        parser.add_argument(
+            "--runtime",
+            default="runc",
+            metavar="R[@VERSION]",
+            help="what will start it, whose own calls are allowed too: runc (the "
+            "default), crun, containerd, podman, docker, none; runc@1.1.5",
+        )
+        parser.add_argument(
+            "--trace",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="a trace of the same program (seccomp trace -o FILE): what it shows "
+            "is allowed too; may be given again",
+        )
+        parser.add_argument(
+            "--loose",
+            action="store_true",
+            help="no conditions on arguments (families of sockets, flags of clone)",
+        )
+        parser.add_argument(
+            "-o",
+            dest="output",
+            metavar="FILE",
+            help="where to (default: stdout); the reasons go to FILE.reasons.json",
+        )
         parser.epilog = "exit codes: 0 made; 1 made, and some call may be missing"
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
 

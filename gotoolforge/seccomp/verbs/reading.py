@@ -17,12 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     """A program, and for `why` a system call."""
     parser.add_argument("binary", metavar="BINARY", help="a program for Linux")
     if verb == "why":
-        parser.add_argument("call", metavar="SYSCALL", help="a name, or a number")
+        parser.add_argument("call", metavar="SYSCALL", help="a name (openat), or a number")
         parser.add_argument("--all", action="store_true", help="every path, not the first few")
+        parser.epilog = "exit codes: 0 the program makes it; 1 it does not; 2 no such call"
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     if verb == "list":
         parser.epilog = (
-            "exit codes: 0 every number is known; 1 some reachable number is not (they are named)"
+            "exit codes: 0 every number is known; 1 some call may be missing (why, it says)"
         )
 
 
@@ -49,7 +50,7 @@ def _list(parsed: argparse.Namespace, listing: "Listing") -> int:
             rows.append((name, state, ", ".join(owners[:2]) + more))
         render_table(("CALL", "STATE", "FROM"), rows)
         show_open_ends(listing, Console())
-    return EXIT_FINDINGS if listing.open_ends else EXIT_OK
+    return EXIT_FINDINGS if listing.unsure else EXIT_OK
 
 
 def show_open_ends(listing: "Listing", console: Console) -> None:

@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="end after so long (--pid: 10)")
     parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: stdout)")
-    parser.add_argument("words", nargs="*", metavar="-- PROGRAM ARGUMENT")
+    parser.add_argument("words", nargs="*", metavar="-- PROGRAM ARGUMENT",
+                        help="what to run, and its arguments")  # fmt: skip
     parser.epilog = "exit codes: that of the program; 14 the witness is not to be had here"
 
 

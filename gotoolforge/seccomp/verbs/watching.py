@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
     """A process, its profile, and how patient to be."""
-    parser.add_argument("--pid", type=int, required=True, metavar="N")
-    parser.add_argument("--profile", required=True, metavar="FILE|NAME")
+    parser.add_argument("--pid", type=int, required=True, metavar="N",
+                        help="the process to watch, with its threads and children")  # fmt: skip
+    parser.add_argument("--profile", required=True, metavar="FILE|NAME",
+                        help="what it should keep to: a file, or an engine's default")  # fmt: skip
     parser.add_argument("--threshold", type=int, default=1, metavar="N",
                         help="report a call from its Nth time on (default 1)")  # fmt: skip
     parser.add_argument("--quiet", type=float, default=30, metavar="S",
