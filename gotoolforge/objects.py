@@ -9,12 +9,6 @@ from gotoolforge.judgement import GLIBC_ONLY, MUSL_HAS
 
 _LARGEST_MEMBER = 64 << 20
 _SHT_SYMTAB = 2
-# What every name of GLIBC_ONLY holds; those that end in 64 end in one of these before it.
-_MARKS = (b"_chk\0", b"__isoc", b"readdir64_r\0", b"gnu_get_libc_version\0")
-_LARGE = (b"open", b"openat", b"creat", b"seek", b"stat", b"statat", b"mmap", b"read", b"readv",
-          b"write", b"writev", b"readdir", b"scandir", b"truncate", b"sendfile", b"rlimit",
-          b"statfs", b"statvfs", b"pos", b"seeko", b"tello", b"tmpfile", b"stemp", b"stemps",
-          b"glob", b"lockf", b"ftw", b"alphasort", b"allocate", b"advise")  # fmt: skip
 
 
 def glibc_symbols(path: Path) -> tuple[str, ...]:
@@ -22,25 +16,11 @@ def glibc_symbols(path: Path) -> tuple[str, ...]:
     asked: set[str] = set()
     offered: set[str] = set()
     for raw in _members(path):
-        if not _may_ask(raw):
-            continue
         with contextlib.suppress(struct.error, IndexError):  # what is no object tells nothing
             for name, defined in _symbols(raw):
                 (offered if defined else asked).add(name)
     marks = (one for one in asked - offered - MUSL_HAS if GLIBC_ONLY.fullmatch(one))
     return tuple(sorted(marks))
-
-
-def _may_ask(raw: bytes) -> bool:
-    """Whether an object can ask for one at all: 3 ms a megabyte, a tenth of reading its tables."""
-    if any(one in raw for one in _MARKS):
-        return True
-    place = raw.find(b"64\0")
-    while place >= 0:
-        if raw[max(0, place - 8) : place].endswith(_LARGE):
-            return True
-        place = raw.find(b"64\0", place + 3)
-    return False
 
 
 def _members(path: Path) -> Iterator[bytes]:
