@@ -34,11 +34,16 @@ def add_unnamed(image: Image, code: Code) -> None:
     if not holes:
         return
     taken = _targets(image, code, holes)
-    added: list[Function] = []
+    stretches = []
     for begin, end in holes:
         insns = _decoded(image, code, begin, end)
-        flows = [code.flow(insn) for insn in insns]
-        starts = _starts(insns, flows, taken, {begin, image.entry}, code)
+        stretches.append((begin, end, insns, [code.flow(insn) for insn in insns]))
+    firm = {image.entry}
+    for begin, end, _, flows in stretches:
+        firm.update((begin, *_called(flows), *_leaving(begin, end, flows)))
+    added: list[Function] = []
+    for _, end, insns, flows in stretches:
+        starts = _starts(insns, flows, taken, firm, code)
         image.falls.update(_falls(starts, insns, flows, code))
         added += [
             Function(start, stop, f"{UNNAMED}{start:#x}", go=False)
@@ -83,7 +88,7 @@ def _starts(
     it left its function.
     """
     known = {insn.addr for insn in insns}
-    firm = known & {*firm, *_called(flows)}
+    firm = known & firm
     jumps = [
         _Jump(insn.addr, flow.target, flow.kind)
         for insn, flow in zip(insns, flows, strict=True)
@@ -163,13 +168,23 @@ def _called(flows: Iterable[Flow]) -> Iterable[int]:
     return (one.target for one in flows if one.kind == "call" and one.target is not None)
 
 
+def _leaving(begin: int, end: int, flows: Iterable[Flow]) -> Iterable[int]:
+    """Where jumps lead that leave a stretch."""
+    jumps = (one.target for one in flows if one.kind in ("jump", "branch"))
+    return (target for target in jumps if target is not None and not begin <= target < end)
+
+
 def _targets(image: Image, code: Code, holes: list[tuple[int, int]]) -> set[int]:
-    """Addresses about the holes that code or data points to."""
+    """Addresses in the holes that data points to, and code: by a pointer, or from a named place."""
     low, high = holes[0][0], holes[-1][1]
+    begins = [begin for begin, _ in holes]
     taken = set()
     for begin, end in image.code_ranges:
         raw = image.read(begin, end - begin)
-        for _, target, kind in code.references(raw, begin, image.got, short=False):
-            if kind == "take" and low <= target < high:
-                taken.add(target)
+        for where, target, kind in code.references(raw, begin, image.got, short=False):
+            if low <= target < high:
+                place = bisect.bisect_right(begins, where) - 1
+                inside = place >= 0 and where < holes[place][1]
+                if kind == "take" or not inside:
+                    taken.add(target)
     return taken | {value for _, value in image.data_words(low, high)}
