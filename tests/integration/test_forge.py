@@ -18,6 +18,7 @@ from gotoolforge.forge.build import fetch_components
 from gotoolforge.forge.recipe import host_triple, load_recipe
 from gotoolforge.forge.stages import target_stages
 from gotoolforge.forge.workshop import Workshop
+from gotoolforge.seccomp.listing import list_calls
 from gotoolforge.target import find_target
 
 from .conftest import EXAMPLES, Run, gotoolforge
@@ -102,6 +103,12 @@ def test_a_cgo_program_is_built_runs_and_is_static(
     assert report["verdict"] == "musl-static"
     assert report["linkage"] == ("static-pie" if pie else "static")
     assert report["stack_size"] == 8 << 20
+    # What GCC makes of musl, its system calls can be read from: with names, and without.
+    bare = tmp_path / "stripped"
+    subprocess.run([prefix / "bin" / f"{TRIPLE}-strip", "-o", bare, out], check=True)
+    whole, stripped = list_calls(out), list_calls(bare)
+    assert whole.reachable == stripped.reachable
+    assert whole.unsure == stripped.unsure == ()
 
 
 def test_cxx_is_built_or_what_it_needs_is_said(
