@@ -61,7 +61,7 @@ CROSS = """aarch64-linux-gnu arm-linux-gnueabihf riscv64-linux-gnu s390x-linux-g
 powerpc64le-linux-gnu""".split()  # Debian's cross compilers
 STATIC_PIE_TRIPLES = ("aarch64-linux-gnu", "i686-linux-gnu")  # the others lack rcrt1.o
 ZIG_MUSL = {
-    "x86_64-linux-musl": False, "aarch64-linux-musl": False, "arm-linux-musleabihf": True,
+    "x86_64-linux-musl": False, "aarch64-linux-musl": True, "arm-linux-musleabihf": True,
     "riscv64-linux-musl": True, "x86-linux-musl": True, "s390x-linux-musl": True,
     "powerpc64le-linux-musl": True, "mips-linux-musleabihf": True, "mipsel-linux-musleabi": True,
     "mips64-linux-muslabi64": True, "loongarch64-linux-musl": True, "arm-linux-musleabi": True,
@@ -272,11 +272,12 @@ for _suite_name in SUITES:
             "glibc-static", _kind, _suite(_suite_name, f"-{_kind}", "-s")
         )
 for _target, _slow in ZIG_MUSL.items():
+    # zig compiles all of musl anew for -s.
     CASES[f"zig-{_target}"] = Case(
         "musl-static", "static", _zig(_target, "-static", "-fno-PIE", "-no-pie"), slow=_slow
     )
     CASES[f"zig-{_target}-s"] = Case(
-        "musl-static", "static", _zig(_target, "-static", "-fno-PIE", "-no-pie", "-s"), slow=_slow
+        "musl-static", "static", _zig(_target, "-static", "-fno-PIE", "-no-pie", "-s"), slow=True
     )
 
 

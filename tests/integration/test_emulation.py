@@ -24,7 +24,10 @@ def test_cgo_with_musls_resolver_on_every_machine(tool: Run, target: str) -> Non
     assert ran.stdout.startswith("localhost: ")
 
 
-@pytest.mark.parametrize("target", ["aarch64", "armv7", "riscv64"])
+@pytest.mark.parametrize(
+    "target",
+    ["aarch64", *(pytest.param(one, marks=pytest.mark.long) for one in ("armv7", "riscv64"))],
+)
 def test_sqlite_on_foreign_machines(tool: Run, tmp_path: Path, target: str) -> None:
     words = ("--toolchain", "zig", "--target", target)
     out = tmp_path / "sqlite"
