@@ -7,7 +7,8 @@ true ones, at a hundredth of the time.
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -73,11 +74,11 @@ class Lifted:
         lower = upper and re.fullmatch(far.second, f"{second.mnem} {second.ops}")
         if not upper or not lower or upper["R"] != lower["R"]:
             return second
-        high = int(upper["H"], 0) << 12
-        high -= 1 << 32 if high >= 1 << 31 else 0
-        away = first.addr + high + int(lower["N"] or "0", 0) - second.addr
+        high = int(upper["H"], 0)
+        high -= 1 << 20 if high >= 1 << 19 else 0
+        target = first.addr + (high << far.shift) + int(lower["N"] or "0", 0)
         mnem = far.call if self._kind(second) == "call" else far.jump
-        return second._replace(mnem=mnem, ops=f"{away:#x}")
+        return second._replace(mnem=mnem, ops=f"{target - second.addr * self.row.relative:#x}")
 
     def sites(self, code: bytes, address: int) -> Iterator[int]:
         """See `machine.Code`."""
@@ -253,9 +254,10 @@ class Lifted:
                 yield at, target & limit, kind
 
         if self.row.literals:
-            form = "<I" if self.order == "little" else ">I"
+            form = "<i" if self.order == "little" else ">i"
+            base = _base(self.row.literals, 0, got)
             for place, (word,) in enumerate(struct.iter_unpack(form, code[: len(code) & ~3])):
-                yield address + 4 * place, word, "take"
+                yield address + 4 * place, base + word & limit, "take"
 
     def _pairs(
         self, code: bytes, address: int, got: int, pair: Pair, within: int
@@ -263,9 +265,7 @@ class Lifted:
         step, order = self.row.align, self.order
         for at, word in words(code, pair, step, order):
             register = _bits(word, pair.register)
-            at_pc = address + at
-            bases = {"pc": at_pc, "page": at_pc & ~0xFFF, "toc": got + 0x8000, "zero": 0}
-            here = bases[pair.to]
+            here = _base(pair.to, address + at, got)
             high = here + pair.number(word)
             for later in range(at + 4, min(at + 4 + 4 * within, len(code) - 3), step):
                 second = int.from_bytes(code[later : later + 4], order)
@@ -289,6 +289,12 @@ def _moved(frame: Frame, effect: Effect) -> Frame:
     if source and not source.size and source.register in frame and not effect.maybe:
         return {**frame, target: frame[source.register] + source.number}
     return {k: v for k, v in frame.items() if k != target} if target in frame else frame
+
+
+def _base(word: str, address: int, got: int) -> int:
+    """What a distance is added to: the tables' place is 32 KiB into the offset table, or nearly."""
+    bases = {"pc": address, "page": address & ~0xFFF, "toc": got + 0x8000, "gp": got + 0x7FF0}
+    return bases.get(word, 0)
 
 
 def _bits(word: int, place: tuple[int, int]) -> int:
@@ -322,4 +328,13 @@ def _engine(row: CodeRow, order: Order, bits: int) -> Any:
         mode |= getattr(capstone, f"CS_MODE_{one.format(bits=bits)}")
     engine = capstone.Cs(getattr(capstone, f"CS_ARCH_{arch}"), mode)
     engine.skipdata = True
+    if row.sizes:
+        engine.skipdata_setup = ("other", partial(_size, row.sizes), None)
     return engine
+
+
+def _size(
+    sizes: tuple[int, ...], code: Sequence[bytes], _length: int, offset: int, _data: Any
+) -> int:
+    """The bytes of an instruction that the library does not know, by its first two bits."""
+    return sizes[code[offset][0] >> 6]

@@ -78,12 +78,14 @@ class Pair(Bits, frozen=True, kw_only=True):
 
 
 class Far(Row, frozen=True, kw_only=True):
-    """Two instructions that jump together: the upper part H of a distance goes into a register R,
-    the lower one N is added by the jump. `jump` and `call` are what one instruction would be named.
+    """Two instructions that jump together: the upper part H of a distance (20 bits, `shift` from
+    the lowest) goes into a register R, the lower one N is added by the jump. `jump` and `call` are
+    what one instruction would be named.
     """
 
     first: str
     second: str
+    shift: int
     jump: str
     call: str
 
@@ -103,7 +105,8 @@ class CodeRow(Row, frozen=True, kw_only=True):
     alias: tuple[tuple[str, str], ...] = ()
     pc_ahead: int = 0
     far: Far | None = None
-    literals: bool = False
+    sizes: tuple[int, ...] = ()
+    literals: str = ""
     relative: bool = False
     delay: bool = False
     enters: str

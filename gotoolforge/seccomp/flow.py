@@ -14,7 +14,10 @@ from gotoolforge.seccomp.machine import Answer, Code, Frame, Insn, Place
 
 _MAX_STEPS = 20_000
 _MAX_ROUNDS = 32
-_MAX_CALLERS = 64
+# Functions that are asked what they give, for one place that enters the kernel: some ten in
+# programs as compilers make them, without end where code is taken for what it is not.
+_MAX_ASKED = 500
+_MAX_DEPTH = 64
 _FEW = 4
 _ENTRY = -1
 
@@ -107,6 +110,7 @@ class Walker:
         self._ending: dict[int, bool] = {}
         self._memory: dict[tuple[int, Place], tuple[Value, ...]] = {}
         self._open: set[tuple[int, Place]] = set()
+        self._asked = 0
 
     def body(self, start: int) -> Body:
         """The decoded function that begins at an address."""
@@ -238,8 +242,9 @@ class Walker:
             return self._memory[key]
         if key in self._open:
             return ()
-        if len(self._open) >= _MAX_CALLERS:
-            return (Value(None, "given by callers too far away", (start,)),)
+        self._asked = self._asked + 1 if self._open else 1
+        if self._asked > _MAX_ASKED or len(self._open) >= _MAX_DEPTH:
+            return (Value(None, "given by callers too many or too far away", (start,)),)
         self._open.add(key)
         found: dict[Value, None] = {}
         pointers, callers = start in self.graph.roots, 0
@@ -253,8 +258,9 @@ class Walker:
             why = "given by whoever calls it through a pointer"
             found[Value(None, why, (start,))] = None
         self._open.discard(key)
-        self._memory[key] = tuple(found)
-        return self._memory[key]
+        if self._asked <= _MAX_ASKED:
+            self._memory[key] = tuple(found)
+        return tuple(found)
 
     def _from_caller(self, edge: Edge, what: Place) -> tuple[Value, ...] | None:
         """What one caller gives; None if the bytes there are no such call after all."""

@@ -52,6 +52,7 @@ def listed(path: Path, arch: str, code: bytes) -> Listing:
         # auipc and jalr: a call in two steps
         ("riscv64", "1305d005970000 00e780c00073001000 930805007300000067800000", {"exit"}),
         ("arm", "0170a0e3000000ef", {"exit"}),
+        ("arm", "017000e3007040e3000000ef", {"exit"}),
         # ldr r7, [pc, #0]: from between the code
         ("arm", "00709fe5 000000ef 01000000", {"exit"}),
         # push and pop about a wrapper, called twice
@@ -66,6 +67,8 @@ def listed(path: Path, arch: str, code: bytes) -> Listing:
         # svc 1, and svc 0 with the number in r1
         ("s390x", "0a01", {"exit"}),
         ("s390x", "a71900f80a00", {"exit_group"}),
+        # a vector instruction, which capstone does not know, in between
+        ("s390x", "a71900f8e700f0a030060a00", {"exit_group"}),
         ("s390x", "e3f0ffc0ff71a7290004e320f0080024c0e50000000ca7290001e320f0080024c0e500000004"
                   "0000e310f00800040a0007fe", {"write", "exit"}),
         ("mips", "24020fa10000000c", {"exit"}),
@@ -76,6 +79,8 @@ def listed(path: Path, arch: str, code: bytes) -> Listing:
         ("mips64", "240213c20000000c", {"exit"}),
         ("mips64le", "c21302240c000000", {"exit"}),
         ("loong64", "0b74810300002b00", {"exit"}),
+        # pcaddu18i and jirl: a call in two steps
+        ("loong64", "047481031400001e810e004c00002a00 8b00150000002b002000004c", {"exit"}),
         ("loong64", "6380ff020c0081036c20c029001400540c7481036c20c0290008005400002a00"
                     "6b20c02800002b002000004c", {"write", "exit"}),
     ],

@@ -54,6 +54,17 @@ def test_c_alone_is_read_through_libcs_ways(flags: tuple[str, ...], tmp_path: Pa
     assert "no Go function table" in listing.warnings[-1]
 
 
+def held(program: Path, tool: Run, tmp_path: Path) -> None:
+    """A program's trace is in its list, and the list knows all of itself."""
+    out = tmp_path / "trace.json"
+    done = tool("seccomp", "trace", "-o", str(out), "--", str(program))
+    assert done.returncode == 0, done.stderr
+    trace, listing = load_trace(out), list_calls(program)
+    assert len(trace.names) >= 15
+    assert compare(listing, (trace,)).missed == ()
+    assert listing.unsure == ()
+
+
 @STRIPPED
 @pytest.mark.corpus
 @pytest.mark.emulation
@@ -65,13 +76,29 @@ def test_c_alone_is_read_through_libcs_ways(flags: tuple[str, ...], tmp_path: Pa
 def test_what_c_alone_is_seen_to_call_is_in_the_list(
     compiler: str, flags: tuple[str, ...], tool: Run, tmp_path: Path
 ) -> None:
-    program, out = tmp_path / "alone", tmp_path / "trace.json"
+    program = tmp_path / "alone"
     # glibc warns that getaddrinfo of a static program wants its libraries.
     words = [compiler, "-static", "-O2", "-w", *flags, "-o", program, PROGRAMS / "alone.c"]
     subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
-    done = tool("seccomp", "trace", "-o", str(out), "--", str(program))
-    assert done.returncode == 0, done.stderr
-    trace, listing = load_trace(out), list_calls(program)
-    assert len(trace.names) >= 15
-    assert compare(listing, (trace,)).missed == ()
-    assert listing.unsure == ()
+    held(program, tool, tmp_path)
+
+
+@STRIPPED
+@pytest.mark.long
+@pytest.mark.emulation
+@pytest.mark.parametrize(
+    "target",
+    ["aarch64-linux-musl", "arm-linux-musleabihf", "loongarch64-linux-musl", "mips-linux-musleabi",
+     "powerpc64le-linux-musl", "riscv64-linux-musl", "s390x-linux-musl", "x86-linux-musl"],
+)  # fmt: skip
+def test_what_clang_makes_of_musl_is_read(
+    target: str, flags: tuple[str, ...], tool: Run, tmp_path: Path
+) -> None:
+    if target.startswith("mips") and flags:
+        pytest.skip("stripped C for MIPS has numbers that nobody can tell, and the list says so")
+    program = tmp_path / "alone"
+    words = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-static", "-O2", *flags]
+    if target.startswith("loong"):
+        words.append("-mcpu=la464-lsx-lasx")  # qemu 7.2 knows no vectors of this machine
+    subprocess.run([*words, "-o", program, PROGRAMS / "alone.c"], check=True)
+    held(program, tool, tmp_path)
