@@ -42,10 +42,8 @@ class Lifted:
             )
         ]  # fmt: skip
         self._indirect, self._reads = re.compile(self.row.indirect), re.compile(self.row.reads)
-        self._enters, self._padding = (
-            re.compile(self.row.enters),
-            re.compile(rf"({self.row.padding})( .*)?"),
-        )
+        self._enters = re.compile(self.row.enters)
+        self._padding = re.compile(rf"({self.row.padding})( .*)?")
         self._lifted: dict[tuple[str, str], tuple[Effect, ...]] = {}
         self._engine = _engine(self.row, self.order, bits)
 
@@ -292,7 +290,7 @@ def _moved(frame: Frame, effect: Effect) -> Frame:
 
 
 def _base(word: str, address: int, got: int) -> int:
-    """What a distance is added to: the tables' place is 32 KiB into the offset table, or nearly."""
+    """What a distance is added to; toc by Power's ELFv2 and gp by the MIPS ABI's supplement."""
     bases = {"pc": address, "page": address & ~0xFFF, "toc": got + 0x8000, "gp": got + 0x7FF0}
     return bases.get(word, 0)
 

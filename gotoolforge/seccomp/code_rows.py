@@ -65,9 +65,9 @@ class Low(Bits, frozen=True, kw_only=True):
 class Pair(Bits, frozen=True, kw_only=True):
     """Two words that form an address: the first sets the register named by the bits `register`.
 
-    `to` is what its number is added to: page (the address without its low 12 bits), pc, toc (32 KiB
-    into the global offset table, Power's ELFv2), zero. The
-    second is looked for `within` so many words in C, `within_go` in Go's code.
+    `to` is what its number is added to: page (the address without its low 12 bits), pc, toc
+    (Power's place in the global offset table), zero. The second is looked for `within` so many
+    words in C, `within_go` in Go's code.
     """
 
     register: tuple[int, int]

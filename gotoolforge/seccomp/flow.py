@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gotoolforge.seccomp.graph import Edge, Graph
 from gotoolforge.seccomp.image import UNNAMED, Function, Image
-from gotoolforge.seccomp.machine import Answer, Code, Frame, Insn, Place
+from gotoolforge.seccomp.machine import Answer, Code, Flow, Frame, Insn, Place
 
 _MAX_STEPS = 20_000
 _MAX_ROUNDS = 32
@@ -134,15 +134,19 @@ class Walker:
     def _has_no_way_out(self, one: Function) -> bool:
         insns = self.code.decode(self.image.read(one.start, one.end - one.start), one.start)
         inside = {insn.addr for insn in insns}
-        over = False
+        last, out = Flow("next"), set[int | None]()
         for insn in insns:
             flow = self.code.flow(insn)
-            ends = flow.target is not None and (flow.target in inside or self._ends(flow.target))
-            if flow.kind == "ret" or (flow.kind in ("jump", "branch") and not ends):
+            if flow.kind == "ret":
                 return False
+            if flow.kind in ("jump", "branch") and flow.target not in inside:
+                out.add(flow.target)
             if not self.code.padding(insn):
-                over = flow.kind in ("jump", "stop") or (flow.kind == "call" and ends)
-        return over and one.end not in self.image.falls
+                last = flow
+        if last.kind == "call":
+            out.add(last.target)
+        over = last.kind in ("jump", "stop", "call") and one.end not in self.image.falls
+        return over and all(target is not None and self._ends(target) for target in out)
 
     def _untouched(self, start: int | None, what: Place) -> bool:
         """Whether a few instructions without a branch, which are all of a function, leave a place.
