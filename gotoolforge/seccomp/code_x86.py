@@ -1,17 +1,14 @@
 """Reading x86-64 and i386 machine code. Decoding by capstone; the System V ABIs and Go's
 (internal/abi, cmd/compile/abi-internal.md) for what a call keeps.
-
-References are found by their opcodes' bytes, not by decoding the whole file: that is a superset
-of the true ones, at a hundredth of the time.
 """
 
 import re
-import struct
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from gotoolforge.seccomp.machine import SAME, Answer, Flow, Frame, Insn, Place
+from gotoolforge.seccomp.references_x86 import references
 
 _WIDE = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
 _SIZES = {"byte": 1, "word": 2, "dword": 4, "qword": 8, "xmmword": 16}
@@ -311,55 +308,8 @@ class X86:
     def references(
         self, code: bytes, address: int, got: int, *, short: bool
     ) -> Iterator[tuple[int, int, str]]:
-        """Calls and jumps with 32-bit distances, rip-relative `lea`, and absolute immediates."""
-        size = len(code)
-        for found in re.finditer(rb"[\xe8\xe9]|\x0f[\x80-\x8f]", code):
-            at = found.end()
-            if at + 4 <= size:
-                away = int.from_bytes(code[at : at + 4], "little", signed=True)
-                kind = "call" if code[at - 1] == 0xE8 else "jump"
-                yield address + found.start(), address + at + 4 + away, kind
-        for found in re.finditer(rb"\xeb|[\x70-\x7f]", code) if short else ():
-            at = found.end()
-            if at < size:
-                away = code[at] - 256 if code[at] > 127 else code[at]
-                yield address + found.start(), address + at + 1 + away, "jump"
-        if self.width == 8:
-            # lea and mov (a pointer's cell), with and without REX, rip-relative.
-            for found in re.finditer(rb"[\x8b\x8d][\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", code):
-                at = found.end()
-                if at + 4 <= size:
-                    away = int.from_bytes(code[at : at + 4], "little", signed=True)
-                    yield address + found.start(), address + at + 4 + away, "take"
-        elif got:
-            # lea of what lies at a distance from the global offset table.
-            for found in re.finditer(rb"\x8d[\x80-\x83\x85-\x8b\x8d-\x93\x95-\x9b\x9d-\xbf]", code):
-                at = found.end()
-                if at + 4 <= size:
-                    away = int.from_bytes(code[at : at + 4], "little", signed=True)
-                    yield address + found.start(), got + away, "take"
-        yield from self._immediates(code, address)
-
-    def _immediates(self, code: bytes, address: int) -> Iterator[tuple[int, int, str]]:
-        """32-bit absolute addresses behind mov, push, cmp or, on i386, in any memory operand."""
-        if self.width == 4:
-            bare = (
-                rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d\x68\xa1\xa3\xb8-\xbf"
-                rb"\x80-\x87\xc0-\xc7\x44\x84\x24]"
-            )
-        else:
-            bare = rb"[\xb8-\xbf\x68]|\xc7[\xc0-\xc7]|\x81[\xf8-\xff]"
-        for found in re.finditer(bare, code):
-            at = found.end()
-            if at + 4 <= len(code):
-                yield address + found.start(), int.from_bytes(code[at : at + 4], "little"), "take"
-        # A mov of it into memory: what lies between says where in memory.
-        for found in re.finditer(rb"\xc7[\x00-\x07\x40-\x47\x80-\x87]", code):
-            for away in (0, 1, 2, 4, 5):
-                at = found.end() + away
-                if at + 4 <= len(code):
-                    value = struct.unpack_from("<I", code, at)[0]
-                    yield address + found.start(), value, "take"
+        """See `machine.Code`."""
+        return references(code, address, got, width=self.width, short=short)
 
     def padding(self, insn: Insn) -> bool:
         """See `machine.Code`."""
