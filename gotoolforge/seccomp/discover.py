@@ -63,7 +63,7 @@ def _decoded(image: Image, code: Code, begin: int, end: int) -> list[Insn]:
     while wanted:
         at = wanted.pop()
         left = bisect.bisect_right(places, at) - 1
-        if not begin <= at < end or places[left] == at:
+        if left < 0 or not begin <= at < end or places[left] == at:
             continue
         swallowing = places[left]
         mended = code.decode(image.read(swallowing, at - swallowing), swallowing)
@@ -72,6 +72,8 @@ def _decoded(image: Image, code: Code, begin: int, end: int) -> list[Insn]:
             if right < len(places) and places[right] == insn.addr:
                 break
             mended.append(insn)
+        if not mended:
+            continue  # too few bytes for an instruction
         right = bisect.bisect_left(places, mended[-1].addr + mended[-1].size, left)
         insns[left:right] = mended
         places[left:right] = [insn.addr for insn in mended]

@@ -24,6 +24,8 @@ _RELATIVE = {"amd64": 8, "arm64": 1027, "386": 8, "arm": 23, "riscv64": 3, "ppc6
              "s390x": 12, "loong64": 3}  # fmt: skip
 
 UNNAMED = "code at "
+Segment = dict[str, Any]
+Ranges = list[tuple[int, int]]
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -46,13 +48,21 @@ class Image:
         self.order = "little" if elf.little_endian else "big"
         self.ends = "<" if elf.little_endian else ">"
         self.arch = numbers.by_machine(elf.header["e_machine"], self.bits, self.order)
+        self.thumb: int = elf.header["e_entry"] & (self.arch == "arm")
         self.entry: int = elf.header["e_entry"] & ~(self.arch == "arm")
-        self.segments: list[dict[str, Any]] = [dict(one.header) for one in elf.iter_segments()]
+        self.segments: list[Segment] = [dict(one.header) for one in elf.iter_segments()]
         self._check(elf)
+        try:
+            self._read(_sections(elf))
+        # Every number of a broken file can lead anywhere.
+        except (struct.error, ArithmeticError, LookupError, ValueError) as error:
+            raise _broken(path, error) from error
+
+    def _read(self, sections: list[Any]) -> None:
         self._relocate()
-        self.code_ranges = _code_ranges(elf, self.segments, self.entry)
-        self.data_ranges = _data_ranges(elf, self.segments)
-        self.got = _got(elf)
+        self.code_ranges = _code_ranges(sections, self.segments, self.entry)
+        self.data_ranges = _data_ranges(sections, self.segments)
+        self.got = _got(sections)
         found = gotable.locate(
             self.raw, [(one["p_offset"], one["p_vaddr"], one["p_filesz"]) for one in self._loads()],
             self.data_words, self.read, self.bits // 8, self.ends,
@@ -62,9 +72,8 @@ class Image:
         self.go_types = found.types if found else (0, 0)
         self.pcsp: dict[int, int] = {}
         self.falls: set[int] = set()
-        self.thumb = elf.header["e_entry"] & (self.arch == "arm")
         functions = self._go_functions() if self.table is not None else []
-        functions += self._symbols(elf)
+        functions += self._symbols(sections)
         self.set_functions(functions)
 
     def _loads(self) -> list[dict[str, Any]]:
@@ -214,13 +223,13 @@ class Image:
                 self.pcsp[start] = pctab + sp_at
         return found
 
-    def _symbols(self, elf: Any) -> list[Function]:
+    def _symbols(self, sections: list[Any]) -> list[Function]:
         """C functions that the symbol table names, outside Go's text."""
-        table = elf.get_section_by_name(".symtab") or elf.get_section_by_name(".dynsym")
+        table = _named(sections, ".symtab") or _named(sections, ".dynsym")
         if table is None:
             return []
         form, size = (f"{self.ends}IBBHQQ", 24) if self.bits == 64 else (f"{self.ends}IIIBBH", 16)
-        strings = elf.get_section(table["sh_link"])["sh_offset"]
+        strings = sections[table["sh_link"]]["sh_offset"]
         begin, end = table["sh_offset"], table["sh_offset"] + table["sh_size"]
         low, high = self.go_text
         named: dict[int, tuple[str, int]] = {}
@@ -261,19 +270,32 @@ class Image:
         return found
 
 
-def _code_ranges(elf: Any, segments: list[dict[str, Any]], entry: int) -> list[tuple[int, int]]:
+def _sections(elf: Any) -> list[Any]:
+    """The sections; none where they cannot be read, since no loader looks at them."""
+    try:
+        return list(elf.iter_sections()) if elf.header["e_shoff"] else []
+    # pyelftools raises whatever its parser meets in a broken file.
+    except Exception:
+        return []
+
+
+def _named(sections: list[Any], name: str) -> Any:
+    return next((one for one in sections if one.name == name), None)
+
+
+def _code_ranges(sections: list[Any], segments: list[Segment], entry: int) -> Ranges:
     """Executable addresses that the file fills.
 
     A linker may put constants into the segment of the code (RISC-V's does): sections tell them
     apart, where there are any.
     """
-    sections = [
+    ranges = [
         (one["sh_addr"], one["sh_addr"] + one["sh_size"])
-        for one in (elf.iter_sections() if elf.header["e_shoff"] else ())
+        for one in sections
         if one["sh_flags"] & 4 and one["sh_type"] != "SHT_NOBITS"
     ]
-    if any(begin <= entry < end for begin, end in sections):
-        return sections
+    if any(begin <= entry < end for begin, end in ranges):
+        return ranges
     return [
         (one["p_vaddr"], one["p_vaddr"] + one["p_filesz"])
         for one in segments
@@ -281,20 +303,20 @@ def _code_ranges(elf: Any, segments: list[dict[str, Any]], entry: int) -> list[t
     ]
 
 
-def _data_ranges(elf: Any, segments: list[dict[str, Any]]) -> list[tuple[int, int]]:
+def _data_ranges(sections: list[Any], segments: list[Segment]) -> Ranges:
     """Where pointers may lie: all loaded bytes but code and what the toolchain keeps for itself.
 
     Go's function table and DWARF hold no pointers that a program follows to call something.
     """
     skip = (".text", ".gopclntab", ".debug", ".eh_frame", ".symtab", ".strtab", ".rela", ".rel.")
-    sections = [
+    ranges = [
         (one["sh_addr"], one["sh_addr"] + one["sh_size"])
-        for one in (elf.iter_sections() if elf.header["e_shoff"] else ())
+        for one in sections
         if one["sh_flags"] & 2 and one["sh_type"] != "SHT_NOBITS" and not one["sh_flags"] & 4
         and not one.name.startswith(skip)
     ]  # fmt: skip
-    if sections:
-        return sections
+    if ranges:
+        return ranges
     return [
         (one["p_vaddr"], one["p_vaddr"] + one["p_filesz"])
         for one in segments
@@ -302,9 +324,9 @@ def _data_ranges(elf: Any, segments: list[dict[str, Any]]) -> list[tuple[int, in
     ]
 
 
-def _got(elf: Any) -> int:
+def _got(sections: list[Any]) -> int:
     """Where the global offset table lies, or 0: i386's position-independent code counts from it."""
-    named = (elf.get_section_by_name(one) for one in (".got.plt", ".got"))
+    named = (_named(sections, one) for one in (".got.plt", ".got"))
     return next((int(one["sh_addr"]) for one in named if one), 0)
 
 
@@ -314,7 +336,6 @@ def _open(path: Path) -> Any:
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
-    hint = "name a program for Linux (an ELF file)"
     try:
         raw = path.read_bytes()
         elf = ELFFile(io.BytesIO(raw))
@@ -329,7 +350,13 @@ def _open(path: Path) -> Any:
         raise
     # pyelftools raises whatever its parser meets in a broken file.
     except (ELFError, Exception) as error:
-        kind = "not an ELF file" if isinstance(error, ELFError) else "a broken ELF file"
-        what = f"{path} is {kind}: {error}"
-        raise UnreadableError(what, hint=hint) from error
+        if not isinstance(error, ELFError):
+            raise _broken(path, error) from error
+        what = f"{path} is not an ELF file: {error}"
+        raise UnreadableError(what, hint="name a program for Linux (an ELF file)") from error
     return elf
+
+
+def _broken(path: Path, error: Exception) -> UnreadableError:
+    what = f"{path} is a broken ELF file: {error}"
+    return UnreadableError(what, hint="copy or build it again")

@@ -1,5 +1,6 @@
 """Programs of C without any Go, with symbols and without: the listing holds what they call."""
 
+import random
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gotoolforge.errors import GotoolforgeError
 from gotoolforge.seccomp.compare import compare
 from gotoolforge.seccomp.listing import list_calls
 from gotoolforge.seccomp.trace import load_trace
@@ -52,6 +54,28 @@ def test_c_alone_is_read_through_libcs_ways(flags: tuple[str, ...], tmp_path: Pa
     assert asked <= set(listing.reachable)
     assert listing.open_ends == ()
     assert "no Go function table" in listing.warnings[-1]
+
+
+def test_lies_in_a_file_end_in_a_list_or_in_words(tmp_path: Path) -> None:
+    program, broken = tmp_path / "program", tmp_path / "broken"
+    (tmp_path / "c.c").write_text(C_CALLS)
+    subprocess.run(["musl-gcc", "-static", "-o", program, tmp_path / "c.c"], check=True)
+    whole, chance = program.read_bytes(), random.Random(1)
+    refused = 0
+    for _ in range(400):
+        lies = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            # The headers of the file and its segments, those of the sections, anything.
+            where = chance.choice(
+                [range(400), range(len(lies) - 2000, len(lies)), range(len(lies))]
+            )
+            lies[chance.choice(where)] = chance.choice([0, 1, 255, chance.randrange(256)])
+        broken.write_bytes(lies)
+        try:
+            list_calls(broken)
+        except GotoolforgeError:
+            refused += 1
+    assert 50 < refused < 390
 
 
 def held(program: Path, tool: Run, tmp_path: Path) -> None:
