@@ -1,5 +1,6 @@
 """TOML files to frozen values: the one loader behind every table in `recipes/`."""
 
+import threading
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,9 @@ import msgspec
 from gotoolforge.errors import RecipeError
 
 T = TypeVar("T")
+# msgspec 0.22 crashes if two threads use a type for the first time at once: the second sees what
+# the first has found out of its fields half done.
+_one_at_a_time = threading.Lock()
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +26,8 @@ def load_table(path: Path, kind: type[T]) -> T:
     """
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(raw, kind)
+        with _one_at_a_time:
+            return msgspec.convert(raw, kind)
     except OSError as error:
         what = f"{path}: cannot be read: {error.strerror}"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:

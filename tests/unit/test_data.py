@@ -1,5 +1,7 @@
 """The data in recipes/: every file loads, and what is wrong is refused with file and key."""
 
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -101,3 +103,26 @@ def test_an_archive_that_climbs_out_is_refused(tmp_path: Path) -> None:
         with pytest.raises(FetchError, match="refused"):
             archive.unpack(tarball, folder)
     assert not (tmp_path / "climbs").exists()
+
+
+RACE = """
+import sys, threading
+from pathlib import Path
+import msgspec
+from gotoolforge.tables import Row, load_table
+sys.setswitchinterval(1e-6)
+for _ in range(20):
+    fields = [(f"k{i}", "str") for i in range(30)]
+    row = msgspec.defstruct("One", fields, bases=(Row,), kw_only=True, frozen=True)
+    table = msgspec.defstruct("Two", [("row", tuple[row, ...])], bases=(Row,), kw_only=True)
+    threads = [threading.Thread(target=load_table, args=(Path(sys.argv[1]), table)) for _ in "abc"]
+    for one in threads: one.start()
+    for one in threads: one.join()
+"""
+
+
+def test_two_threads_may_read_the_same_kind_of_table_first(tmp_path: Path) -> None:
+    table = tmp_path / "table.toml"
+    table.write_text("[[row]]\n" + "".join(f'k{place} = "x"\n' for place in range(30)))
+    done = subprocess.run([sys.executable, "-c", RACE, table], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
