@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from gotoolforge.errors import UnreadableError
-from gotoolforge.seccomp import gotable, numbers
+from gotoolforge.seccomp import gotable, layout, numbers
 
 _DT_RELA, _DT_RELASZ, _DT_REL, _DT_RELSZ = 7, 8, 17, 18
 # R_*_RELATIVE: the word becomes base + addend; the file is looked at as if its base were 0.
@@ -24,8 +24,6 @@ _RELATIVE = {"amd64": 8, "arm64": 1027, "386": 8, "arm": 23, "riscv64": 3, "ppc6
              "s390x": 12, "loong64": 3}  # fmt: skip
 
 UNNAMED = "code at "
-Segment = dict[str, Any]
-Ranges = list[tuple[int, int]]
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -42,7 +40,7 @@ class Image:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        elf = _open(path)
+        elf = layout.open_elf(path)
         self.raw = bytearray(elf.stream.getvalue())
         self.bits: int = elf.elfclass
         self.order = "little" if elf.little_endian else "big"
@@ -50,19 +48,19 @@ class Image:
         self.arch = numbers.by_machine(elf.header["e_machine"], self.bits, self.order)
         self.thumb: int = elf.header["e_entry"] & (self.arch == "arm")
         self.entry: int = elf.header["e_entry"] & ~(self.arch == "arm")
-        self.segments: list[Segment] = [dict(one.header) for one in elf.iter_segments()]
+        self.segments: list[layout.Segment] = [dict(one.header) for one in elf.iter_segments()]
         self._check(elf)
         try:
-            self._read(_sections(elf))
+            self._read(layout.read_sections(elf))
         # Every number of a broken file can lead anywhere.
         except (struct.error, ArithmeticError, LookupError, ValueError) as error:
-            raise _broken(path, error) from error
+            raise layout.broken(path, error) from error
 
     def _read(self, sections: list[Any]) -> None:
         self._relocate()
-        self.code_ranges = _code_ranges(sections, self.segments, self.entry)
-        self.data_ranges = _data_ranges(sections, self.segments)
-        self.got = _got(sections)
+        self.code_ranges = layout.code_ranges(sections, self.segments, self.entry)
+        self.data_ranges = layout.data_ranges(sections, self.segments)
+        self.got = layout.find_got(sections)
         found = gotable.locate(
             self.raw, [(one["p_offset"], one["p_vaddr"], one["p_filesz"]) for one in self._loads()],
             self.data_words, self.read, self.bits // 8, self.ends,
@@ -225,7 +223,7 @@ class Image:
 
     def _symbols(self, sections: list[Any]) -> list[Function]:
         """C functions that the symbol table names, outside Go's text."""
-        table = _named(sections, ".symtab") or _named(sections, ".dynsym")
+        table = layout.named(sections, ".symtab") or layout.named(sections, ".dynsym")
         if table is None:
             return []
         form, size = (f"{self.ends}IBBHQQ", 24) if self.bits == 64 else (f"{self.ends}IIIBBH", 16)
@@ -268,95 +266,3 @@ class Image:
                 self.falls.add(inner)
             found.append(Function(max(start, inner), end, name, go=False))
         return found
-
-
-def _sections(elf: Any) -> list[Any]:
-    """The sections; none where they cannot be read, since no loader looks at them."""
-    try:
-        return list(elf.iter_sections()) if elf.header["e_shoff"] else []
-    # pyelftools raises whatever its parser meets in a broken file.
-    except Exception:
-        return []
-
-
-def _named(sections: list[Any], name: str) -> Any:
-    return next((one for one in sections if one.name == name), None)
-
-
-def _code_ranges(sections: list[Any], segments: list[Segment], entry: int) -> Ranges:
-    """Executable addresses that the file fills.
-
-    A linker may put constants into the segment of the code (RISC-V's does): sections tell them
-    apart, where there are any.
-    """
-    ranges = [
-        (one["sh_addr"], one["sh_addr"] + one["sh_size"])
-        for one in sections
-        if one["sh_flags"] & 4 and one["sh_type"] != "SHT_NOBITS"
-    ]
-    if any(begin <= entry < end for begin, end in ranges):
-        return ranges
-    return [
-        (one["p_vaddr"], one["p_vaddr"] + one["p_filesz"])
-        for one in segments
-        if one["p_type"] == "PT_LOAD" and one["p_flags"] & 1
-    ]
-
-
-def _data_ranges(sections: list[Any], segments: list[Segment]) -> Ranges:
-    """Where pointers may lie: all loaded bytes but code and what the toolchain keeps for itself.
-
-    Go's function table and DWARF hold no pointers that a program follows to call something.
-    """
-    skip = (".text", ".gopclntab", ".debug", ".eh_frame", ".symtab", ".strtab", ".rela", ".rel.")
-    ranges = [
-        (one["sh_addr"], one["sh_addr"] + one["sh_size"])
-        for one in sections
-        if one["sh_flags"] & 2 and one["sh_type"] != "SHT_NOBITS" and not one["sh_flags"] & 4
-        and not one.name.startswith(skip)
-    ]  # fmt: skip
-    if ranges:
-        return ranges
-    return [
-        (one["p_vaddr"], one["p_vaddr"] + one["p_filesz"])
-        for one in segments
-        if one["p_type"] == "PT_LOAD" and not one["p_flags"] & 1
-    ]
-
-
-def _got(sections: list[Any]) -> int:
-    """Where the global offset table lies, or 0: i386's position-independent code counts from it."""
-    named = (_named(sections, one) for one in (".got.plt", ".got"))
-    return next((int(one["sh_addr"]) for one in named if one), 0)
-
-
-def _open(path: Path) -> Any:
-    import io
-
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        raw = path.read_bytes()
-        elf = ELFFile(io.BytesIO(raw))
-        for one in elf.iter_segments():
-            if one["p_type"] == "PT_LOAD" and one["p_offset"] + one["p_filesz"] > len(raw):
-                what = f"{path} is cut short: a segment goes beyond its end"
-                raise UnreadableError(what, hint="copy or build it again")
-    except OSError as error:
-        what = f"cannot read {path}: {error.strerror}"
-        raise UnreadableError(what, hint="is the name right?") from error
-    except UnreadableError:
-        raise
-    # pyelftools raises whatever its parser meets in a broken file.
-    except (ELFError, Exception) as error:
-        if not isinstance(error, ELFError):
-            raise _broken(path, error) from error
-        what = f"{path} is not an ELF file: {error}"
-        raise UnreadableError(what, hint="name a program for Linux (an ELF file)") from error
-    return elf
-
-
-def _broken(path: Path, error: Exception) -> UnreadableError:
-    what = f"{path} is a broken ELF file: {error}"
-    return UnreadableError(what, hint="copy or build it again")

@@ -40,7 +40,7 @@ FLOORS = [
     {"plan", "placement", "pipeline", "report", "sarif", "difference"},
     {"reproduce"},
     {"seccomp", "seccomp.numbers", "seccomp.machine", "seccomp.gotable", "seccomp.libseccomp",
-     "seccomp.code_rows", "seccomp.references_x86"},
+     "seccomp.code_rows", "seccomp.references_x86", "seccomp.layout"},
     {"seccomp.decode_rows"},
     {"seccomp.image", "seccomp.code_x86", "seccomp.code_lifted", "seccomp.profile"},
     {"seccomp.graph", "seccomp.discover", "seccomp.bpf", "seccomp.defaults"},
