@@ -5,8 +5,9 @@
 
 Forges x86_64 (C and C++) in an empty store from files already downloaded. --further forges another
 target after it, which shares the host compiler and libraries. --plain runs the sequence of
-musl-cross-make by hand in the same trees, with the machine's g++ at -O2 as host compiler, and gives
-the ratio. Takes half an hour and more; prints a table for BENCHMARKS.md.
+musl-cross-make by hand in whole trees of the same sources (the forge leaves out what nobody uses),
+with the machine's g++ at -O2 as host compiler, and gives the ratio. Takes half an hour and more;
+prints a table for BENCHMARKS.md.
 """
 
 import argparse
@@ -18,8 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from gotoolforge import store
+from gotoolforge import fetch, sources, store
+from gotoolforge.console import Console
 from gotoolforge.forge.manifest import load_manifest
+from gotoolforge.forge.recipe import load_components, load_recipe
+from gotoolforge.target import find_target
 
 TRIPLE = "x86_64-alpine-linux-musl"
 CORES = len(os.sched_getaffinity(0))
@@ -96,7 +100,15 @@ def forge(target: str, place: Path, words: str) -> float:
 
 def plain_sequence(place: Path) -> float:
     """The seconds that the same work takes by configure and make alone."""
-    trees = {path.name.split("-")[0]: path for path in (place / "forge" / "src").iterdir()}
+    os.environ["GOTOOLFORGE_CACHE"] = str(place)
+    forge, console = load_recipe(), Console(quiet=True)
+    fetched = fetch.fetch_all(load_components(forge).values(), console, offline=True)
+    trees = {
+        one.source.name: sources.ensure_tree(
+            one, console, patches=forge.patch_files(one.source.name, find_target("amd64"))
+        )
+        for one in fetched
+    }
     work = place / "plain"
     work.mkdir()
     script = PLAIN.format(**{name: str(path) for name, path in trees.items()})
