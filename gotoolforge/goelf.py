@@ -98,11 +98,13 @@ def _function_names(
 def _cgo_calls(data: FileBytes, begin: int, end: int) -> tuple[CgoCall, ...]:
     found = set()
     for _, raw in data.pieces(begin, end, 512):
-        if b"_Cfunc_" not in raw and b"_C2func_" not in raw:
-            continue
-        for match in re.finditer(rb"\0([^\0]{1,400})\._C2?func_(\w{1,200})(?=\0)", raw):
-            package = match[1].decode(errors="replace").replace("%2e", ".")
-            found.add(CgoCall(package, match[2].decode()))
+        # Their mark first, which is rare: a pattern that begins at each name takes 5 times as long.
+        for match in re.finditer(rb"\._C2?func_(\w{1,200})(?=\0)", raw):
+            before = raw.rfind(b"\0", max(0, match.start() - 401), match.start())
+            package = raw[before + 1 : match.start()]
+            if before >= 0 and package:
+                found.add(CgoCall(package.decode(errors="replace").replace("%2e", "."),
+                                  match[1].decode()))  # fmt: skip
     return tuple(sorted(found))
 
 
