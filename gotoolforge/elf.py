@@ -9,6 +9,7 @@ import functools
 import os
 import stat
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,20 +80,29 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
     packed: bool
     go: GoFacts | None
     mips_float: int | None = None
-    build_paths: tuple[BuildPath, ...] = ()
 
 
 def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, ...] = (),
-             functions: tuple[str, ...] = (), build_paths: bool = False,
-             exports: bool = False) -> ElfFacts:  # fmt: skip
+             functions: tuple[str, ...] = (), exports: bool = False) -> ElfFacts:  # fmt: skip
     """The facts of an ELF file; of `symbols`, `strings` and Go `functions`, those that it has.
 
     `symbols` are looked for in files without NEEDED, `strings` in those of them that do not start
-    in Go's code: nothing else turns on them.
-    Paths of the machine that built it are looked for if `build_paths` says so; of the dynamic
-    symbols, those that it defines are told if `exports` does, which may be tens of thousands.
+    in Go's code: nothing else turns on them. Of the dynamic symbols, those that it defines are told
+    if `exports` does, which may be tens of thousands. Build paths are `read_build_paths`'s.
     Raises OSError, NotElfError or BrokenElfError.
     """
+    with _opened(path, exports=exports) as reader:
+        return reader.facts(symbols, strings, functions)
+
+
+def read_build_paths(path: Path) -> tuple[BuildPath, ...]:
+    """Paths of the machine that built an ELF file; raises what `read_elf` does."""
+    with _opened(path, exports=False) as reader:
+        return reader.build_paths()
+
+
+@contextlib.contextmanager
+def _opened(path: Path, *, exports: bool) -> Iterator["_Reader"]:
     # A FIFO or a device would block or never end, and opening may already wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with contextlib.closing(FileBytes(descriptor)) as data:
@@ -103,11 +113,7 @@ def read_elf(path: Path, *, symbols: tuple[str, ...] = (), strings: tuple[str, .
         if start[:4] != b"\x7fELF":
             raise NotElfError(looks_like(start))
         try:
-            reader = _Reader(data, exports=exports)
-            facts = reader.facts(symbols, strings, functions)
-            if build_paths:
-                facts = msgspec.structs.replace(facts, build_paths=reader.build_paths())
-            return facts
+            yield _Reader(data, exports=exports)
         except (NotElfError, BrokenElfError):
             raise
         # Every field can lie, and who follows one meets whatever comes of it: struct.error,

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from gotoolforge.buildpaths import BuildPath
 from gotoolforge.elf import ElfFacts
 from gotoolforge.finding import Finding, in_order
 from gotoolforge.policy import Check, Policy, Worth, load_checks
@@ -33,6 +34,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     linkage: str | None
     facts: ElfFacts | None = None
+    build_paths: tuple[BuildPath, ...] = ()
     witnesses: tuple[Witness, ...] = ()
     target: Target | None = None
 
@@ -139,7 +141,7 @@ def _shape(facts: ElfFacts, subject: Subject) -> Iterator[Seen]:
         for folder in (path or "").split(":"):
             if folder and not _SYSTEM_FOLDERS.match(folder):
                 yield "runpath-of-builder", f"its {tag} names {folder}"
-    for one in facts.build_paths[:3]:
+    for one in subject.build_paths[:3]:
         yield "paths-of-builder", f"{one.names} names below {one.folder}, such as {one.example}"
     if subject.verdict == "musl-dynamic":
         strange = sorted(

@@ -8,9 +8,10 @@ from typing import Literal
 import msgspec
 
 from gotoolforge import evidence, needs, particulars
+from gotoolforge.beside import ahead
 from gotoolforge.blame import proofs
 from gotoolforge.buildpaths import BuildPath
-from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_elf
+from gotoolforge.elf import BrokenElfError, ElfFacts, NotElfError, read_build_paths, read_elf
 from gotoolforge.errors import UnreadableError
 from gotoolforge.finding import Finding
 from gotoolforge.goelf import GoFacts
@@ -120,8 +121,12 @@ def verify_file(
             symbols=table.symbols + particulars.wanted_symbols(),
             strings=table.strings + particulars.wanted_strings(),
             functions=needs.functions() + proofs(),
-            build_paths=True,
         )
+        # The headers of a debug file speak of a program that is not in it: nobody can bear witness.
+        hear = hear and not facts.debug_only
+        # They read the whole of a large file while we look through it for paths.
+        heard = ahead(lambda: hear_all(path, facts)) if hear else lambda: ()
+        paths = read_build_paths(path)
     except NotElfError as error:
         findings = judge(Subject(verdict="not-executable", linkage=None), policy)
         return FileReport(
@@ -137,14 +142,19 @@ def verify_file(
         words = getattr(error, "strerror", None) or str(error)
         return FileReport(path=name, verdict=None, error=words)
     verdict, linkage, why = judge_libc(facts, table)
-    # The headers of a debug file speak of a program that is not in it: nobody can bear witness.
-    witnesses = () if facts.debug_only or not hear else hear_all(path, facts)
+    witnesses = heard()
     subject = Subject(
-        verdict=verdict, linkage=linkage, facts=facts, witnesses=witnesses, target=target
+        verdict=verdict,
+        linkage=linkage,
+        facts=facts,
+        build_paths=paths,
+        witnesses=witnesses,
+        target=target,
     )
     return msgspec.structs.replace(
         _tell(name, facts, verdict),
         linkage=linkage,
+        build_paths=paths,
         glibc_only=particulars.glibc_only(facts) or _of_objects(path, facts),
         evidence=why,
         witnesses=witnesses,
@@ -182,7 +192,6 @@ def _tell(name: str, facts: ElfFacts, verdict: str) -> FileReport:
         stack_executable=facts.stack_executable,
         stack_size=facts.stack_size or None,
         go=facts.go,
-        build_paths=facts.build_paths,
         needs=needs.needs_of(facts),
     )
 
