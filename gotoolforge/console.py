@@ -106,7 +106,7 @@ class Console:
             with _terminal().status(f"{title}  {detail}") as status:
                 yield lambda text: status.update(f"{title}  {text}\n  {detail}")
         else:
-            self.say(f"{title} ...  {detail}")
+            self.say(f"{title} ...  {detail}".rstrip())
             told = [started]
 
             def tell(text: str) -> None:

@@ -1,7 +1,9 @@
 """verify: judge ELF files."""
 
 import argparse
+import itertools
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from gotoolforge.target import find_target
 
 if TYPE_CHECKING:
     from gotoolforge.verify import FileReport
+
+_MANY = 50  # files that take more than a second
 
 EPILOG = """\
 policies: no-host-libc (the default), no-libc, musl-static, glibc-2.28 (or any version: may need the
@@ -58,16 +62,9 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _judge(parsed: argparse.Namespace) -> int:
     from gotoolforge import report
-    from gotoolforge.policy import load_policy
-    from gotoolforge.verify import verify_file
 
     console = Console(quiet=parsed.quiet, verbose=parsed.verbose)
-    policy = load_policy(parsed.policy)
-    target = find_target(parsed.target) if parsed.target else None
-    reports = [
-        verify_file(Path(name), policy=policy, target=target, given=name)
-        for name in _names(parsed.files)
-    ]
+    reports = _reports(parsed, console)
     if parsed.sbom:
         reports = [_held_against(Path(parsed.sbom), reports)]
     if parsed.json:
@@ -82,6 +79,28 @@ def _judge(parsed: argparse.Namespace) -> int:
     if any(one.error for one in reports):
         return UnreadableError.exit_code
     return EXIT_OK if all(one.passed for one in reports) else EXIT_FINDINGS
+
+
+def _reports(parsed: argparse.Namespace, console: Console) -> "list[FileReport]":
+    from gotoolforge.beside import side_by_side
+    from gotoolforge.policy import load_policy
+    from gotoolforge.verify import load_tables, verify_file
+
+    policy = load_policy(parsed.policy)
+    target = find_target(parsed.target) if parsed.target else None
+    names = tuple(_names(parsed.files))
+    load_tables()
+    done = itertools.count(1)
+    many = console.progress(f"verify {len(names)} files") if len(names) > _MANY else nullcontext()
+    with many as tell:
+
+        def one(name: str) -> "FileReport":
+            report = verify_file(Path(name), policy=policy, target=target, given=name)
+            if tell:
+                tell(f"{next(done)} done")
+            return report
+
+        return list(side_by_side(names, one))
 
 
 def _held_against(bill: Path, reports: "list[FileReport]") -> "FileReport":
