@@ -1,5 +1,6 @@
 """The mouth: every command explains itself, exit codes are documented, completion is complete."""
 
+import json
 import re
 import subprocess
 import sys
@@ -84,3 +85,17 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert done.stdout.split() == ["{", "0"]
     assert not done.stderr
+
+
+def test_many_files_are_answered_in_the_order_given(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = [str(tmp_path / f"{number}") for number in range(60, 0, -1)]
+    for name in names[::2]:
+        Path(name).write_bytes(b"\x7fELF")
+    assert cli.main(["verify", "--json", *names]) == errors.UnreadableError.exit_code
+    said = capsys.readouterr()
+    files = json.loads(said.out)["files"]
+    assert [one["path"] for one in files] == names
+    assert ["No such file" in one["error"] for one in files] == [False, True] * 30
+    assert said.err.startswith("verify 60 files ...\n")
