@@ -101,8 +101,8 @@ def _list_options(bases: list[str], suites: tuple[str, ...]) -> tuple[str, ...]:
 
 def mirrors() -> Iterator[str]:
     """The archives that this machine's apt is configured with, without the security ones."""
-    for line in run.ask(
-        Command(argv=("apt-get", "indextargets", "--format", "$(REPO_URI)"))
-    ).out.split():
+    # Images come without apt's lists, and Release files that are not there name no targets.
+    argv = ("apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)")
+    for line in run.ask(Command(argv=argv)).out.split():
         if "security" not in line:
             yield line.rstrip("/")

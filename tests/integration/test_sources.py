@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import pytest
 
-from gotoolforge import archive, bundle
+from gotoolforge import archive, bundle, distro, recipe
 from gotoolforge.errors import FetchError, StoreError
 from gotoolforge.recipe import Form
 
@@ -221,3 +221,19 @@ def test_a_full_store_is_named_where_a_bundle_is_taken_in(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert f"{StoreError.__name__}: cannot write" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.network
+def test_a_distribution_without_apts_lists_gives_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An image's layers come so: `apt-get install` there ends with `rm -rf /var/lib/apt/lists/*`.
+    (tmp_path / "lists" / "partial").mkdir(parents=True)
+    (tmp_path / "apt.conf").write_text(f'Dir::State::Lists "{tmp_path / "lists"}";\n')
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    monkeypatch.setenv("GOTOOLFORGE_CACHE", str(tmp_path / "store"))
+    form = recipe.load_source("mpc", "").forms[-1]
+    assert form.distro
+    (tmp_path / "got").mkdir()
+    place = form.distro.package, form.distro.suites, form.sha256, tmp_path / "got"
+    assert distro.fetch_source(*place).stat().st_size == form.size
