@@ -12,9 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-import msgspec
-
-from gotoolforge import store
+from gotoolforge import jsontext, store
 from gotoolforge.errors import OutputError, StoreError
 from gotoolforge.recipe import Form
 
@@ -65,7 +63,7 @@ def write_bundle(files: Iterable[tuple[Form, Path]], out: Path) -> int:
         "files": [{"name": kept_name(form), "sha256": form.sha256, "size": path.stat().st_size}
                   for form, path in rows],
     }  # fmt: skip
-    text = msgspec.json.format(msgspec.json.encode(index), indent=2) + b"\n"
+    text = jsontext.document(index)
     scratch = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         with tarfile.open(scratch, "w", format=tarfile.PAX_FORMAT) as made:

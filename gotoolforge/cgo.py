@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import run
+from gotoolforge import run, symptoms
 from gotoolforge.errors import GoError, PlanError
 from gotoolforge.gosdk import GoSdk, too_old_hint
 from gotoolforge.run import Command
@@ -203,4 +203,5 @@ def _plan_hint(text: str) -> str:
         return "`go mod tidy` in the module, or `go get` the package"
     if "build constraints exclude all Go files" in text:
         return "the package has no files for this target and these tags"
-    return _ASK_GO
+    known = symptoms.recognise(text)
+    return known.say() if known else _ASK_GO

@@ -88,7 +88,7 @@ def _list_options(bases: list[str], suites: tuple[str, ...]) -> tuple[str, ...]:
     store.ensure_dir(folder / "lists" / "partial")
     signed = f" [signed-by={_KEYRING}]" if Path(_KEYRING).is_file() else ""
     lines = [f"deb-src{signed} {base} {suite} main\n" for base in bases for suite in suites]
-    store.write_atomically(folder / "parts" / "gotoolforge.list", "".join(lines).encode())
+    store.write_atomically(folder / "parts" / "gotoolforge.list", "".join(lines))
     return (
         "-o", "Dir::Etc::SourceList=/dev/null",
         "-o", f"Dir::Etc::SourceParts={folder / 'parts'}",

@@ -87,7 +87,7 @@ def _dist_list(sdk: GoSdk) -> list[dict[str, object]]:
         what = f"`go tool dist list` failed: {answer.err.strip()}"
         raise GoError(what, hint="is this Go installed whole?")
     store.ensure_dir(kept.parent)
-    store.write_atomically(kept, answer.out.encode())
+    store.write_atomically(kept, answer.out)
     return msgspec.json.decode(answer.out, type=list[dict[str, object]])
 
 

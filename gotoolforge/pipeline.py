@@ -105,7 +105,7 @@ def _go_build(request: Request, plan: Plan, where: str | None, console: Console)
 def _explain(output: str, plan: Plan, request: Request) -> str:
     known = symptoms.recognise(output)
     if known:
-        return f"{known.meaning} {known.fix[0].upper()}{known.fix[1:]}."
+        return known.say()
     import tempfile
 
     # With no room for its cache Go says that it finds no packages, and nothing of a disk.

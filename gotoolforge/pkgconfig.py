@@ -46,5 +46,5 @@ def ensure_wrapper(modules: tuple[str, ...], env: dict[str, str | None]) -> Path
     path = store.place("tools", f"pkg-config-{store.short(store.digest_of(text))}")
     if not path.is_file():
         store.ensure_dir(path.parent)
-        store.write_atomically(path, text.encode(), 0o755)
+        store.write_atomically(path, text, 0o755)
     return path

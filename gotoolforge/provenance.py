@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gotoolforge import __version__, paths, store
+from gotoolforge import __version__, jsontext, paths, store
 from gotoolforge.verify import FileReport
 
 SUFFIX = ".provenance.json"
@@ -41,8 +41,7 @@ def write_beside(artifact: Path, documents: dict[str, Any], *, staging: Path) ->
     staged = {}
     for suffix, value in documents.items():
         path = staging / f"{artifact.name}{suffix}"
-        text = msgspec.json.format(msgspec.json.encode(value), indent=2)
-        store.write_atomically(path, text + b"\n")
+        store.write_atomically(path, jsontext.document(value))
         staged[path] = artifact.with_name(path.name)
     for path, final in staged.items():
         path.replace(final)
@@ -54,13 +53,13 @@ def update_checksums(folder: Path, digests: dict[str, str]) -> None:
     with store.locked("checksums-" + store.short(store.digest_of(str(folder.resolve())))):
         known = {}
         if path.is_file():
-            for line in path.read_text().splitlines():
+            for line in os.fsdecode(path.read_bytes()).splitlines():
                 digest, _, name = line.partition("  ")
                 if (folder / name).is_file():
                     known[name] = digest
         known |= digests
         text = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
-        store.write_atomically(path, text.encode())
+        store.write_atomically(path, text)
 
 
 def _neutral(value: Any) -> Any:

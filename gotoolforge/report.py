@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gotoolforge import jsontext
 from gotoolforge.console import Console
 
 if TYPE_CHECKING:
@@ -33,23 +34,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_document(document: dict[str, Any]) -> None:
     """A JSON document of somebody else's form (SARIF, CycloneDX) on stdout."""
-    try:
-        raw = msgspec.json.encode(document)
-    except UnicodeEncodeError:
-        # A file's name need not be text, and JSON is: such bytes are told by their numbers.
-        raw = msgspec.json.encode(_as_text(document))
-    text = msgspec.json.format(raw, indent=2)
-    sys.stdout.write(text.decode() + "\n")
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _as_text(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_text(one) for one in value]
-    if isinstance(value, str):
-        return value.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return value
+    sys.stdout.write(jsontext.document(document).decode())
 
 
 def show_report(report: "FileReport", console: Console) -> None:

@@ -205,7 +205,7 @@ def run_logged(
     _refuse_when_stopping()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
-        sink.write(f"+ {command}\n".encode())
+        sink.write(os.fsencode(f"+ {command}\n"))
         sink.flush()
         try:
             # sh's defaults are a pseudo-terminal, output kept in memory, and an error that shows

@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
-from gotoolforge import paths
+from gotoolforge import jsontext, paths
 from gotoolforge.errors import StoreError
 
 _DIGEST_CHARS = 16
@@ -34,7 +32,7 @@ def digest_of(value: object) -> str:
     """sha256 of the canonical JSON of a plain value, as hex."""
     import hashlib
 
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+    return hashlib.sha256(jsontext.compact(value, order="sorted")).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
@@ -53,6 +51,10 @@ def short(digest: str) -> str:
 
 def ensure_dir(path: Path) -> Path:
     """`path` as a folder. Raises StoreError with the way out if it cannot be made."""
+    if "\\udc" in ascii(os.fspath(path)):
+        # Scripts, manifests and configure's answers name places in the store, and they are text.
+        what = f"the name {path} is no text (UTF-8)"
+        raise StoreError(what, hint="set GOTOOLFORGE_CACHE to a folder whose name is")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,14 +69,14 @@ def free_bytes(folder: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Write a file whole or not at all. Raises OSError."""
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
+    """Write a file whole or not at all; a text may name files whose names are none. OSError."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        scratch.write_bytes(content)
+        scratch.write_bytes(os.fsencode(content))
         scratch.chmod(mode)
         scratch.replace(path)
-    except OSError:
+    except BaseException:
         scratch.unlink(missing_ok=True)
         raise
 

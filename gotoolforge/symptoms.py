@@ -13,6 +13,10 @@ class Symptom(Row, frozen=True):
     meaning: str
     fix: str
 
+    def say(self) -> str:
+        """What it means and what to do, as sentences."""
+        return f"{self.meaning} {self.fix[0].upper()}{self.fix[1:]}."
+
 
 class _Table(Row, frozen=True):
     symptom: tuple[Symptom, ...]

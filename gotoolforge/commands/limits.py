@@ -201,7 +201,7 @@ def _write(output: str, text: str) -> None:
     from gotoolforge import store
 
     try:
-        store.write_atomically(Path(output), text.encode())
+        store.write_atomically(Path(output), text)
     except OSError as error:
         what = f"cannot write {output}: {error.strerror}"
         raise OutputError(what, hint="name another file with -o") from error

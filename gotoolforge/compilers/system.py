@@ -206,7 +206,7 @@ def _write_driver(toolchain: Toolchain, gcc: str, made: Path) -> None:
     (made / "bin").mkdir()
     gcc_lib = Path(_said(gcc, "-print-libgcc-file-name")).parent
     specs = _SPECS.format(lib=lib, gcc_lib=gcc_lib)
-    store.write_atomically(made / "lib" / "static.specs", specs.encode())
+    store.write_atomically(made / "lib" / "static.specs", specs)
     own = _said(gcc, "-print-file-name=include")
     command = [gcc, *_target_flags(toolchain), f"-specs={toolchain.prefix}/lib/static.specs",
                "-nostdinc", "-isystem", str(toolchain.sysroot / "include"), "-isystem", own,
@@ -214,11 +214,11 @@ def _write_driver(toolchain: Toolchain, gcc: str, made: Path) -> None:
     text = _DRIVER.format(command=run.quote(command))
     triple = toolchain.cc.name.removesuffix("-gcc")
     for name in (f"{triple}-gcc", f"{triple}-cc"):
-        store.write_atomically(made / "bin" / name, text.encode(), 0o755)
+        store.write_atomically(made / "bin" / name, text, 0o755)
     for tool in ("ar", "ranlib", "nm", "objdump", "readelf", "strip"):
         if program := run.find_program(gcc.removesuffix("gcc") + tool):
             script = f'#!/bin/sh\nexec {run.quote([program])} "$@"\n'
-            store.write_atomically(made / "bin" / f"{triple}-{tool}", script.encode(), 0o755)
+            store.write_atomically(made / "bin" / f"{triple}-{tool}", script, 0o755)
 
 
 def _build_companion(toolchain: Toolchain, gcc: str, made: Path, log: Path) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import msgspec
 
+from gotoolforge import jsontext
+
 
 class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     """An installed C toolchain for one target.
@@ -29,7 +31,7 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
 
 def to_manifest(toolchain: Toolchain) -> bytes:
     """The toolchain as the JSON of its manifest.json; paths as text."""
-    return msgspec.json.format(msgspec.json.encode(toolchain, enc_hook=str), indent=2) + b"\n"
+    return jsontext.document(msgspec.to_builtins(toolchain, enc_hook=str))
 
 
 def from_manifest(content: bytes) -> Toolchain:

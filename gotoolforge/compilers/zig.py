@@ -125,11 +125,11 @@ def _make(
             for path, driver in ((toolchain.cc, "cc"), (toolchain.cxx, "c++")):
                 assert path is not None
                 text = wrapper([str(program), driver, *flags], drop, list(arch.cflags))
-                store.write_atomically(made / "bin" / path.name, text.encode(), 0o755)
+                store.write_atomically(made / "bin" / path.name, text, 0o755)
             for tool in ("ar", "ranlib"):
                 text = wrapper([str(program), tool], [], [])
                 name = f"{target.triple}-{tool}"
-                store.write_atomically(made / "bin" / name, text.encode(), 0o755)
+                store.write_atomically(made / "bin" / name, text, 0o755)
             for name in arch.sources:
                 _compile(made / "bin" / toolchain.cc.name, paths.recipes_dir() / name, made)
             store.write_atomically(made / "manifest.json", to_manifest(toolchain))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import fetch, run, sources, store
+from gotoolforge import fetch, jsontext, run, sources, store
 from gotoolforge.beside import side_by_side
 from gotoolforge.console import Console
 from gotoolforge.distro import install_command
@@ -267,7 +267,7 @@ def _remember_pace(timings: dict[str, Timing]) -> None:
         if one.whole
     }
     try:
-        store.write_atomically(_pace_file(), msgspec.json.encode(known))
+        store.write_atomically(_pace_file(), jsontext.compact(known))
     except OSError as error:
         what = f"cannot write {_pace_file()}: {error.strerror}"
         raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error

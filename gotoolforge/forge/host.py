@@ -62,11 +62,11 @@ def prepare_host(zig: Path, triple: str, folder: Path) -> None:
             f'for word; do case $word in {_NO_LINK}) exec {quote(words)} "$@";; esac; done\n'
             f'exec {quote((*words, *link))} "$@" {quote([str(one) for one in libraries])}\n'
         )
-        store.write_atomically(programs / f"host-{name}", text.encode(), mode=0o755)
+        store.write_atomically(programs / f"host-{name}", text, mode=0o755)
 
 
 def _script(path: Path, words: tuple[str, ...]) -> None:
-    store.write_atomically(path, f'#!/bin/sh\nexec {quote(words)} "$@"\n'.encode(), mode=0o755)
+    store.write_atomically(path, f'#!/bin/sh\nexec {quote(words)} "$@"\n', mode=0o755)
 
 
 def _compile_words(

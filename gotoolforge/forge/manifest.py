@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gotoolforge import __version__, store
+from gotoolforge import __version__, jsontext, store
 from gotoolforge.errors import StoreError
 
 NAME = "manifest.json"
@@ -108,9 +108,8 @@ def write_all(prefix: Path, manifest: Manifest) -> None:
     files = describe_files(prefix)
     values = {NAME: manifest, FILES: files, SBOM: sbom(manifest)}
     for name, value in values.items():
-        text = msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2)
         try:
-            store.write_atomically(prefix / name, text + b"\n")
+            store.write_atomically(prefix / name, jsontext.document(value, order="deterministic"))
         except OSError as error:
             what = f"cannot write {prefix / name}: {error.strerror}"
             raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error

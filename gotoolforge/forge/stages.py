@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import store
+from gotoolforge import jsontext, store
 from gotoolforge.forge.recipe import ForgeRecipe
 from gotoolforge.forge.workshop import (
     HOST_TOOLS,
@@ -269,7 +269,7 @@ def _chained(stages: list[Stage], forge: ForgeRecipe, shop: Workshop) -> tuple[S
             [one.argv, sorted(item for item in one.env.items() if item[0] not in dropped)]
             for one in stage.commands
         ]
-        text = msgspec.json.encode(words).decode()
+        text = jsontext.compact(words).decode()
         if shop.launcher:
             text = text.replace(f"{shop.launcher} host-", "host-")
         neutral = text.replace(str(shop.root), NEUTRAL).replace(os.environ.get("PATH", ""), "")

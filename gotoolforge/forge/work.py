@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import run, store
+from gotoolforge import jsontext, run, store
 from gotoolforge.console import Console
 from gotoolforge.errors import GotoolforgeError, StoreError
 from gotoolforge.forge.jobserver import JobServer
@@ -147,7 +147,7 @@ class Worker(msgspec.Struct, kw_only=True):
     def _write(self, path: Path, value: object) -> None:
         store.ensure_dir(path.parent)
         try:
-            store.write_atomically(path, msgspec.json.encode(value))
+            store.write_atomically(path, jsontext.compact(value))
         except OSError as error:
             what = f"cannot write {path}: {error.strerror}"
             raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error

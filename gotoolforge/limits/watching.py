@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from gotoolforge import jsontext
 from gotoolforge.errors import PprofError, ProcessError, UnreadableError
 from gotoolforge.limits.forecast import Forecast, Outlook
 from gotoolforge.limits.pprof import Pprof
@@ -27,7 +28,7 @@ class Look(Usage, frozen=True, kw_only=True):
 
     def to_line(self) -> str:
         """One line of JSON."""
-        return msgspec.json.encode(self).decode()
+        return jsontext.compact(self).decode()
 
 
 def looks(

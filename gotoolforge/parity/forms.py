@@ -3,8 +3,7 @@
 from pathlib import PurePath
 from typing import Any
 
-import msgspec
-
+from gotoolforge import jsontext
 from gotoolforge.parity.alike import Alike
 
 
@@ -112,4 +111,4 @@ def _is_block(value: Any) -> bool:
 
 
 def _leaf(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return jsontext.compact(value).decode()

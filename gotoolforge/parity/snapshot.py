@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from gotoolforge import jsontext
 from gotoolforge.errors import SnapshotError
 
 KIND = "gotoolforge-parity"
@@ -35,7 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     def to_json(self) -> bytes:
         """The document that `load_snapshot` reads back."""
         document = {"kind": self.kind, "version": self.version, "entries": self.entries}
-        return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+        return jsontext.document(document)
 
 
 class _Head(msgspec.Struct):

@@ -98,7 +98,7 @@ def start_waiting(argv: tuple[str, ...]) -> tuple[int, int]:
             if os.read(reading, 1):
                 os.execvp(argv[0], list(argv))  # noqa: S606
         except OSError as error:
-            os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
+            os.write(2, os.fsencode(f"cannot run {argv[0]}: {error.strerror}\n"))
         finally:
             os._exit(_CANNOT_EXEC)
     os.close(reading)
@@ -133,7 +133,7 @@ def _become(argv: tuple[str, ...], program: Program, writing: int | None) -> Non
         ):
             os.execvp(argv[0], list(argv))  # noqa: S606
     except OSError as error:
-        os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
+        os.write(2, os.fsencode(f"cannot run {argv[0]}: {error.strerror}\n"))
     finally:
         os._exit(_CANNOT_EXEC)
 

@@ -5,10 +5,10 @@ Format: the OCI runtime specification's `linux.seccomp`, and Docker's additions 
 """
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from gotoolforge import jsontext
 from gotoolforge.errors import UnreadableError, UsageError
 from gotoolforge.seccomp import numbers
 
@@ -223,5 +223,4 @@ def action_word(action: str, errno: int | None) -> int:
 
 def profile_json(profile: Profile) -> bytes:
     """The profile as a file's content."""
-    value: Any = msgspec.to_builtins(profile)
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    return jsontext.document(msgspec.to_builtins(profile))

@@ -128,6 +128,40 @@ def test_an_unwritable_store_is_said(tool: Run) -> None:
     assert_error(done, errors.StoreError, "GOTOOLFORGE_CACHE")
 
 
+def test_a_store_whose_name_is_no_text_is_refused(tool: Run, tmp_path: Path) -> None:
+    env = {"GOTOOLFORGE_CACHE": f"{tmp_path}/\udcff"}
+    done = tool("build", "--toolchain", "zig", ".", cwd=EXAMPLES / "cxx", **env)
+    assert_error(done, errors.StoreError, "UTF-8", "GOTOOLFORGE_CACHE")
+
+
+def test_names_that_are_no_text_are_built_and_told(tool: Run, module: Module) -> None:
+    folder = module(main__go=HELLO)
+    out = folder.rename(folder.with_name("\udcff")) / "\udcfe"
+    for target in ([], ["--target", "amd64", "--target", "arm64"]):
+        there = f"{out}-all/" if target else str(out)
+        done = tool("build", "--json", *target, "-o", there, ".", cwd=out.parent)
+        assert done.returncode == 0, done.stderr
+        for one in json.loads(done.stdout)["artifacts"]:
+            assert "\\xff/\\xfe" in one["path"]
+    statement = json.loads(out.with_name(f"{out.name}.intoto.json").read_text())
+    assert statement["subject"][0]["name"] == "\\xfe"
+    checked = subprocess.run(["sha256sum", "-c", "checksums.txt"], cwd=f"{out}-all")
+    assert checked.returncode == 0
+
+
+@pytest.mark.parametrize("example", ["hello", "sqlite"])
+def test_without_a_home_go_has_no_cache_and_that_is_said(
+    tool: Run, example: str, tmp_path: Path
+) -> None:
+    bare = {**os.environ, "GOTOOLFORGE_CACHE": str(tmp_path), "GOENV": "off"}
+    for name in ("HOME", "XDG_CACHE_HOME", "GOCACHE", "GOPATH", "GOMODCACHE"):
+        bare.pop(name, None)
+    argv = [sys.executable, "-m", "gotoolforge", "build", "--toolchain", "zig", "."]
+    done = subprocess.run(argv, cwd=EXAMPLES / example, env=bare, capture_output=True, text=True)
+    assert done.returncode in {errors.PlanError.exit_code, errors.BuildError.exit_code}
+    assert "HOME is not set" in done.stderr
+
+
 def test_settings_file_environment_and_flag_in_that_order(tool: Run, module: Module) -> None:
     text = 'package main\n\nimport "C"\n\nfunc main() {}\n'
     folder = module(main__go=text, gotoolforge__toml='toolchain = "nosuch-file"\n')

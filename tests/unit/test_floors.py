@@ -7,7 +7,7 @@ import gotoolforge
 
 FLOORS = [
     {"errors", "paths", "finding", ""},
-    {"tables", "console", "run", "filebytes"},
+    {"tables", "console", "run", "filebytes", "jsontext"},
     {"headers"},
     {"goelf", "dynsym", "beside", "buildpaths", "notes"},
     {"target", "recipe", "policy", "elf", "store", "settings", "symptoms", "goflags", "holes",

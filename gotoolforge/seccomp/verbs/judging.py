@@ -101,7 +101,7 @@ def _embed(parsed: argparse.Namespace) -> int:
         raise UsageError(what, hint="name one of them")
     text = embed(next(iter(found.values())), arch, parsed.package)
     if parsed.output:
-        store.write_atomically(Path(parsed.output), text.encode())
+        store.write_atomically(Path(parsed.output), text)
     else:
         sys.stdout.write(text)
     return EXIT_OK

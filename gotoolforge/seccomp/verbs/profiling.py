@@ -82,7 +82,7 @@ def _profile(parsed: argparse.Namespace) -> int:
 
     import msgspec
 
-    from gotoolforge import report, store
+    from gotoolforge import jsontext, report, store
     from gotoolforge.seccomp import making, profile
     from gotoolforge.seccomp.listing import list_calls
     from gotoolforge.seccomp.trace import load_trace
@@ -95,9 +95,8 @@ def _profile(parsed: argparse.Namespace) -> int:
         out = Path(parsed.output)
         store.write_atomically(out, text)
         beside = out.with_name(out.name + REASONS)
-        reasons = msgspec.json.encode({"version": 1, "program": str(listing.file),
-                                       "reasons": made.reasons})  # fmt: skip
-        store.write_atomically(beside, msgspec.json.format(reasons, indent=2) + b"\n")
+        reasons = {"version": 1, "program": str(listing.file), "reasons": made.reasons}
+        store.write_atomically(beside, jsontext.document(reasons))
     if parsed.json:
         report.print_json(msgspec.to_builtins(made))
     elif not parsed.output:

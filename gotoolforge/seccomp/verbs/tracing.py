@@ -39,13 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser, _verb: str) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Trace, and write the result; the exit code is the program's own."""
-    import msgspec
 
-    from gotoolforge import store
+    from gotoolforge import jsontext, store
 
     console = Console()
     trace = _of_tests(parsed, console) if parsed.test else _of_program(parsed, console)
-    text = msgspec.json.format(msgspec.json.encode(trace), indent=2) + b"\n"
+    text = jsontext.document(trace)
     if parsed.output:
         store.write_atomically(Path(parsed.output), text)
     else:
