@@ -71,6 +71,8 @@ def _build_one(
         title = f"build {plan.target.name}" + (f" with {compiler}" if compiler else "")
         with console.step(title, long=True):
             _go_build(request, plan, where, console)
+        if not plan.program.mains:
+            console.say("it compiles; no main package, so nothing is written")
         made = sorted(path for path in stage.iterdir() if path.is_file())
         if request.flags.is_on("n"):
             return ()

@@ -44,7 +44,10 @@ def place_outputs(request: Request, plans: tuple[Plan, ...]) -> tuple[Output, ..
 def _place(request: Request, plan: Plan, *, several: bool) -> Output:
     names = _names(plan)
     given = request.output
-    if given == os.devnull:
+    if given and given != os.devnull and not names:
+        what = f"there is no main package, so no program to write as {given}"
+        raise UsageError(what, hint="name the package of a program, or leave -o out")
+    if given == os.devnull or not names:
         return Output(files={}, folder=None, checksums=False)
     if several:
         folder = request.out_dir / (given or DEFAULT_DIR)
@@ -54,7 +57,7 @@ def _place(request: Request, plan: Plan, *, several: bool) -> Output:
         files = {name: folder / (name + plan.target.suffix) for name in names}
         return Output(files=files, folder=folder, checksums=True)
     if given is None:
-        if len(plan.program.named) > 1 or not names:
+        if len(plan.program.named) > 1:
             return Output(files={}, folder=None, checksums=False)
         return Output(
             files={names[0]: request.out_dir / names[0]}, folder=request.out_dir, checksums=False

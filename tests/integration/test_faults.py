@@ -234,6 +234,15 @@ def test_two_builds_at_once_do_not_hurt_each_other(module: Module, tmp_path: Pat
     subprocess.run(["sha256sum", "--check", "--quiet", "checksums.txt"], cwd=out, check=True)
 
 
+def test_a_library_compiles_and_writes_nothing(tool: Run, module: Module) -> None:
+    folder = module(p__go="package p\n")
+    done = tool("build", "--target", "arm64", "--target", "amd64", ".", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is written" in done.stderr
+    assert_error(tool("build", "-o", "x", ".", cwd=folder), errors.UsageError, "no main package")
+    assert {one.name for one in folder.iterdir()} == {"go.mod", "p.go"}
+
+
 def test_two_programs_with_one_name_are_refused(tool: Run, module: Module) -> None:
     folder = module(go="1.24")
     for name in ("a/app", "b/app"):
