@@ -51,5 +51,6 @@ def test_a_command_of_the_readme(project: Path, line: str) -> None:
     line = re.sub(r"list\|path\|import\|remove", "list", line)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "GOTOOLFORGE_TOOLCHAIN": "zig", "PATH": path}
-    done = subprocess.run(["sh", "-ec", line], cwd=project, env=env, capture_output=True, text=True)
+    argv = ["bash", "-ec", line]
+    done = subprocess.run(argv, cwd=project, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
