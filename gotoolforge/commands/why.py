@@ -1,6 +1,8 @@
 """why: which Go package, C function and symbol needs libc, by what chain of imports."""
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from gotoolforge.elf import ElfFacts
     from gotoolforge.graph import Edge
     from gotoolforge.prebuilt import Prebuilt
+
+_SHOWN = 8  # names in a line for people
 
 EPILOG = """\
 An existing file that is no .go file is read as a binary: cgo's stubs in Go's function table (strip
@@ -92,13 +96,13 @@ def _binary(parsed: argparse.Namespace, path: Path) -> int:
             begin = f"C.{name}" if name in one.calls else package
             edges.append(Edge(begin=begin, end=version or "no version", label=name))
     value = {"path": str(path), "verdict": verdict, "needed": facts.needed, "packages": found}
-    text = list(_binary_lines(path, facts, verdict, found))
+    text = _binary_lines(path, facts, verdict, found, every=parsed.verbose)
     _tell(parsed, value, edges, text)
     return EXIT_FINDINGS if found else EXIT_OK
 
 
 def _binary_lines(
-    path: Path, facts: "ElfFacts", verdict: str, found: tuple["Blame", ...]
+    path: Path, facts: "ElfFacts", verdict: str, found: tuple["Blame", ...], *, every: bool
 ) -> list[str]:
     lines = [f"{path}: {verdict}"]
     if facts.needed:
@@ -110,14 +114,25 @@ def _binary_lines(
     for one in found:
         lines.append(f"  {one.package or 'not known which package'}")
         if one.calls:
-            lines.append(f"    calls {', '.join(one.calls)}")
+            lines.append(f"    calls {_some(one.calls, every=every)}")
         if one.symbols:
-            lines.append(f"    asks for {', '.join(one.symbols)}")
+            newest = sorted(one.symbols, key=_version, reverse=True)
+            lines.append(f"    asks for {_some(newest, every=every)}")
         if one.remedy:
             lines.append(f"    to be rid of it: {one.remedy}")
     if not found:
         lines.append("  nothing in it asks for C")
     return lines
+
+
+def _some(names: Sequence[str], *, every: bool) -> str:
+    shown = names if every else names[:_SHOWN]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more (--verbose names them)" if more else "")
+
+
+def _version(symbol: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", symbol.partition("@")[2]))
 
 
 def _source(parsed: argparse.Namespace) -> int:

@@ -36,6 +36,12 @@ def test_a_binary_names_its_packages_even_stripped(tool: Run, corpus: Corpus, na
     assert "osusergo" in str(found["os/user"]["remedy"])
     asked = found["runtime/cgo"]["symbols"]
     assert any(one.startswith("pthread_create@") for one in asked)  # type: ignore[attr-defined]
+    # For people the newest versions come first, which decide the floor, and the rest is counted.
+    told = tool("why", str(corpus.path(name))).stdout
+    assert "more (--verbose names them)" in told
+    whole = tool("why", "--verbose", str(corpus.path(name))).stdout
+    assert len(whole) > len(told)
+    assert all(symbol in whole for symbol in asked)  # type: ignore[attr-defined]
 
 
 def test_static_files_name_their_callers_too(tool: Run, corpus: Corpus) -> None:
