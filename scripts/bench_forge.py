@@ -33,7 +33,7 @@ COMMON = f"--target={TRIPLE} --prefix= --libdir=/lib --disable-multilib --with-s
 GCC = (
     "--enable-languages=c,c++ --disable-bootstrap --disable-assembly --disable-werror --enable-tls "
     "--disable-libmudflap --disable-libsanitizer --disable-gnu-indirect-function --disable-libmpx "
-    "--enable-initfini-array --enable-libstdcxx-time=rt --with-build-sysroot=$PWD/sysroot"
+    "--enable-initfini-array --enable-libstdcxx-time=rt --with-build-sysroot=$PWD/../sysroot"
 )
 PLAIN = f"""
 set -eu
