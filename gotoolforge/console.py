@@ -104,7 +104,7 @@ class Console:
         started = time.monotonic()
         if is_terminal() and not self.label and not self.quiet:
             with _terminal().status(f"{title}  {detail}") as status:
-                yield lambda text: status.update(f"{title}  {text}\n  {detail}")
+                yield lambda text: status.update(f"{title}  {text}\n  {detail}".rstrip())
         else:
             self.say(f"{title} ...  {detail}".rstrip())
             told = [started]
