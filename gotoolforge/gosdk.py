@@ -96,7 +96,7 @@ def _named(explicit: str) -> Path:
     if not found:
         what = f"no such go: {explicit}"
         raise GoError(what, hint="--go and GOTOOLFORGE_GO want the path of a go program")
-    return Path(found)
+    return Path(found).absolute()  # it is run in the folder of -C
 
 
 def _packaged_go() -> Path | None:

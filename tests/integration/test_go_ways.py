@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -162,6 +163,13 @@ def test_another_folder_and_outputs_relative_to_it(tool: Run, two: Path) -> None
     done = tool("build", "-C", "app", "-o", "bin/", ".", cwd=two)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(two / "app" / "bin" / "app")]
+
+
+def test_a_go_named_by_a_relative_path_serves_another_folder(tool: Run, two: Path) -> None:
+    (two / "go").symlink_to(shutil.which("go") or "")
+    done = tool("build", "--go", "./go", "-C", "app", "-o", "out", ".", cwd=two)
+    assert done.returncode == 0, done.stderr
+    assert (two / "app" / "out").is_file()
 
 
 def test_a_private_module_from_its_own_repository(tool: Run, tmp_path: Path) -> None:
