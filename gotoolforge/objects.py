@@ -8,6 +8,9 @@ from pathlib import Path
 from gotoolforge.judgement import GLIBC_ONLY, MUSL_HAS
 
 _LARGEST_MEMBER = 64 << 20
+_LONGEST_NAME = 4096
+# What comes of following a field that lies, which says no more than that it is no object.
+_LIES = (struct.error, IndexError, OverflowError)
 _SHT_SYMTAB = 2
 
 
@@ -16,7 +19,7 @@ def glibc_symbols(path: Path) -> tuple[str, ...]:
     asked: set[str] = set()
     offered: set[str] = set()
     for raw in _members(path):
-        with contextlib.suppress(struct.error, IndexError):  # what is no object tells nothing
+        with contextlib.suppress(*_LIES):
             for name, defined in _symbols(raw):
                 (offered if defined else asked).add(name)
     marks = (one for one in asked - offered - MUSL_HAS if GLIBC_ONLY.fullmatch(one))
@@ -45,7 +48,7 @@ def _symbols(raw: bytes) -> Iterator[tuple[str, bool]]:
     """The names in an object's symbol table, and whether it defines them; see the System V gABI.
 
     By hand: a reader of whole ELF files takes twenty times as long, and archives have thousands.
-    Raises struct.error or IndexError where the object lies.
+    Raises one of `_LIES` where the object does.
     """
     if raw[:4] != b"\x7fELF":
         return
@@ -62,5 +65,5 @@ def _symbols(raw: bytes) -> Iterator[tuple[str, bool]]:
         names, table = raw[texts : texts + most], raw[offset : offset + length]
         for one in struct.iter_unpack(ends + row, table[: len(table) // width * width]):
             if one[0]:
-                name = names[one[0] : names.find(b"\0", one[0])].decode(errors="replace")
-                yield name, one[section] != 0
+                name = names[one[0] : one[0] + _LONGEST_NAME].partition(b"\0")[0]
+                yield name.decode(errors="replace"), one[section] != 0

@@ -59,3 +59,17 @@ def test_rows_beyond_the_end_and_of_odd_sizes(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="headers"):
                 program_rows(data, header)
         assert section_rows(data, 0, 1, 63, bits=64, ends="<") == []
+
+
+@pytest.mark.parametrize("place", [1 << 63, (1 << 64) - 1, 1 << 40])
+def test_an_archive_whose_object_lies_is_no_more_than_an_archive(
+    tmp_path: Path, place: int
+) -> None:
+    # The first came from scripts/fuzz_verify.py.
+    head = struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, place, 0, 64, 0, 0, 64, 3, 0)
+    thing = b"\x7fELF\x02\x01\x01" + bytes(9) + head
+    row = b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (b"a.o/", 0, 0, 0, b"644", len(thing))
+    archive = tmp_path / "a.a"
+    archive.write_bytes(b"!<arch>\n" + row + thing)
+    report = verify_file(archive, policy=load_policy("no-host-libc"), hear=False)
+    assert (report.verdict, report.glibc_only) == ("not-executable", ())
