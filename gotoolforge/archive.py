@@ -2,11 +2,16 @@
 
 import fnmatch
 import re
-import tarfile
+import sys
 import zipfile
 from pathlib import Path
 
 from gotoolforge.errors import FetchError, StoreError
+
+if sys.version_info >= (3, 12):
+    import tarfile
+else:
+    from backports import tarfile
 
 
 def unpack(archive: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
