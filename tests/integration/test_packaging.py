@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -37,3 +40,35 @@ def test_an_installed_wheel_builds_from_an_empty_home(tmp_path: Path) -> None:
         "hello"
     )
     assert (home / ".cache" / "gotoolforge").is_dir()
+
+
+UNPACK = """\
+import sys
+from pathlib import Path
+from gotoolforge import archive
+from gotoolforge.errors import FetchError
+good, bad, out = map(Path, sys.argv[1:])
+archive.unpack(good, out / "good")
+print((out / "good" / "a" / "file").read_text())
+try:
+    archive.unpack(bad, out / "bad")
+except FetchError as error:
+    print(error.what)
+"""
+
+
+def test_the_distributions_own_python_unpacks_archives(tmp_path: Path) -> None:
+    # Debian 12 has 3.11.2, without the filters that tarfile has from 3.11.4 on.
+    version = "{}.{}".format(*sys.version_info)
+    python = shutil.which(f"python{version}", path="/usr/bin")
+    if not python:
+        pytest.skip(f"--run-packaging: this machine has no /usr/bin/python{version}")
+    (tmp_path / "file").write_text("in it")
+    for name, member in (("good", "a/file"), ("bad", "../file")):
+        with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as made:
+            made.add(tmp_path / "file", arcname=member)
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{sysconfig.get_path('purelib')}"}
+    argv = [python, "-c", UNPACK, tmp_path / "good.tar.gz", tmp_path / "bad.tar.gz", tmp_path]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("in it\nbad.tar.gz is refused: ")
