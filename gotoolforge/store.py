@@ -70,7 +70,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
-    """Write a file whole or not at all; a text may name files whose names are none. OSError."""
+    """Write a file whole or not at all; a text keeps bytes that were no UTF-8. Raises OSError."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         scratch.write_bytes(os.fsencode(content))
