@@ -21,11 +21,11 @@ The workflow goes to stdout: gotoolforge ci github --package ./cmd/app --smoke=-
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """The host of the code, what is built, and where it is tried."""
     parser.epilog = EPILOG
-    parser.add_argument("host", choices=("github", "gitlab"))
+    parser.add_argument("host", choices=("github", "gitlab"), help="whose workflow")
     parser.add_argument(
         "--smoke", default="", metavar="WORDS", help="its arguments there: --smoke=--version"
     )
-    parser.add_argument("--package", default=".", metavar="PACKAGE")
+    parser.add_argument("--package", default=".", metavar="PACKAGE", help="default: .")
     parser.add_argument("--target", metavar="TARGET", help="default: this machine's")
     parser.add_argument(
         "--image",

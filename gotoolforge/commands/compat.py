@@ -27,7 +27,7 @@ was, anywhere at all); 1 it does not, or that is not known; 2 misuse; 3 a file c
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """A file, and places."""
     parser.epilog = EPILOG
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="an ELF program or library")
     parser.add_argument(
         "--root", action="append", default=[], metavar="DIR", help="a root folder; repeatable"
     )

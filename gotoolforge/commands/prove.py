@@ -38,7 +38,7 @@ _SYMBOLS = {"runs": "satisfied", "does not run": "not satisfied"}
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """A file, its arguments, and where to try it."""
     parser.epilog = EPILOG
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="an ELF program, of any machine")
     parser.add_argument("args", nargs="*", metavar="ARG", help="the program's own, after --")
     parser.add_argument("--show", action="append", default=[], metavar="PATH",
                         help="a file or folder that it may see; repeatable")  # fmt: skip
@@ -47,11 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
                         help="how long it may run (10)")  # fmt: skip
     parser.add_argument("--expect", type=int, metavar="CODE", help="the exit code wanted")
     parser.add_argument("--matrix", action="store_true", help="try it in many roots; a table")
-    parser.add_argument("--root", action="append", default=[], metavar="DIR")
+    parser.add_argument("--root", action="append", default=[], metavar="DIR",
+                        help="a root folder to try it in; repeatable")  # fmt: skip
     parser.add_argument("--image", action="append", default=[], metavar="FILE.tar|NAME",
-                        help="a tarball; or a name, for a container engine")  # fmt: skip
+                        help="a tarball, or a name for a container engine; repeatable")  # fmt: skip
     parser.add_argument("--debian", action="append", default=[], metavar="SUITE",
-                        help="a root made by mmdebstrap, kept in the store")  # fmt: skip
+                        help="a root that mmdebstrap makes, once; repeatable")  # fmt: skip
     parser.add_argument("--musl", action="store_true", help="an Alpine-like root: musl alone")
     parser.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     add_volume(parser)

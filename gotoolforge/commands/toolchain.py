@@ -20,29 +20,32 @@ from gotoolforge.errors import (
 )
 from gotoolforge.target import Target, default_target, find_target, load_targets
 
+_JSON = "the result as JSON on stdout"
+_TARGET = "any usual spelling: amd64, linux/arm/v7, x86_64-linux-musl"
+
 
 def add_arguments(parser: CommandParser, _name: str) -> None:
     """The verbs, each with words of its own."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_making(verbs)
     verb = add_command(verbs, "list", "list the toolchains in the store")
-    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--json", action="store_true", help=_JSON)
     verb = add_command(verbs, "status", "say which forged ones are out of date, or have holes")
-    verb.add_argument("--json", action="store_true")
+    verb.add_argument("--json", action="store_true", help=_JSON)
     for name, summary in (
         ("show", "show what a forged toolchain is made of"),
         ("verify", "hash a forged toolchain's files again"),
     ):
         verb = add_command(verbs, name, summary)
-        verb.add_argument("target", metavar="TARGET")
-        verb.add_argument("--json", action="store_true")
+        verb.add_argument("target", metavar="TARGET", help=_TARGET)
+        verb.add_argument("--json", action="store_true", help=_JSON)
     verb = add_command(verbs, "path", "print a toolchain's prefix, made first if absent")
-    verb.add_argument("target", metavar="TARGET")
-    verb.add_argument("--toolchain", metavar="FAMILY")
-    verb.add_argument("--offline", action="store_true")
+    verb.add_argument("target", metavar="TARGET", help=_TARGET)
+    verb.add_argument("--toolchain", metavar="FAMILY", help="gcc, zig, system or imported")
+    verb.add_argument("--offline", action="store_true", help="download nothing")
     add_volume(verb)
     verb = add_command(verbs, "remove", "remove a target's toolchains from the store")
-    verb.add_argument("target", metavar="TARGET")
+    verb.add_argument("target", metavar="TARGET", help=_TARGET)
     verb.add_argument("--toolchain", metavar="FAMILY", help="only this family's")
     verb = add_command(verbs, "gc", "remove what no current recipe uses: build folders, old trees")
     verb.add_argument("--dry-run", "-n", action="store_true", help="only say what would go")
@@ -63,11 +66,11 @@ def _add_making(verbs: "argparse._SubParsersAction[CommandParser]") -> None:
     verb = add_command(verbs, "fetch", "download the sources only, or make one bundle of them")
     fetching.add_arguments(verb, "fetch")
     verb = add_command(verbs, "import", "take a prefix made elsewhere, or an exported toolchain")
-    verb.add_argument("source", metavar="DIR|FILE")
+    verb.add_argument("source", metavar="DIR|FILE", help="the prefix, or the exported file")
     verb.add_argument("--target", metavar="TARGET", help="if a prefix's own triple is unclear")
     add_volume(verb)
     verb = add_command(verbs, "export", "write a forged toolchain as one file")
-    verb.add_argument("target", metavar="TARGET")
+    verb.add_argument("target", metavar="TARGET", help=_TARGET)
     verb.add_argument("file", metavar="FILE", help="ends in .tar.xz or .tar.zst")
     add_volume(verb)
 

@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
         metavar="FILE",
         help="ELF files; - reads a list (lines, or find -print0)",
     )
-    parser.add_argument("--policy", default="no-host-libc", metavar="NAME|FILE")
+    parser.add_argument("--policy", default="no-host-libc", metavar="NAME|FILE",
+                        help="what it is held to; listed below")  # fmt: skip
     parser.add_argument("--target", metavar="TARGET", help="also check machine and float ABI")
     parser.add_argument("--sbom", metavar="BILL", help="is FILE what this CycloneDX bill says?")
     form = parser.add_mutually_exclusive_group()

@@ -32,7 +32,8 @@ exit codes: 0 nothing needs C; 1 something does; 2 misuse; 3 unreadable file; 11
 def add_arguments(parser: argparse.ArgumentParser, _name: str) -> None:
     """A file or packages, and a form of the answer."""
     parser.epilog = EPILOG
-    parser.add_argument("what", nargs="+", metavar="FILE|PACKAGE")
+    parser.add_argument("what", nargs="+", metavar="FILE|PACKAGE",
+                        help="a binary, or packages of the module here")  # fmt: skip
     parser.add_argument("--target", metavar="TARGET", help="packages: for this target")
     parser.add_argument("--tags", default="", metavar="TAGS", help="packages: build tags")
     form = parser.add_mutually_exclusive_group()

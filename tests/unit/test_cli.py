@@ -1,5 +1,6 @@
 """The mouth: every command explains itself, exit codes are documented, completion is complete."""
 
+import argparse
 import json
 import re
 import subprocess
@@ -20,6 +21,25 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert said.startswith(f"usage: gotoolforge {command}")
+
+
+def unexplained(parser: argparse.ArgumentParser, words: str) -> list[str]:
+    """Every option of a command and its verbs without a word of help."""
+    found = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, one in action.choices.items():
+                found += unexplained(one, f"{words} {verb}")
+        elif not action.help:
+            found.append(f"{words} {action.option_strings or action.dest}")
+    return found
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_every_option_says_what_it_is_for(command: str) -> None:
+    (verbs,) = (one for one in cli.make_parser(command)._actions if one.dest == "command")
+    assert isinstance(verbs, argparse._SubParsersAction)
+    assert not unexplained(verbs.choices[command], command)
 
 
 @pytest.mark.parametrize("text", [cli.EPILOG, README], ids=["--help", "README"])
