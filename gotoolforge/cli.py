@@ -108,9 +108,11 @@ def main(words: Sequence[str] | None = None) -> int:
         _print_error(stopped)
         return stopped.exit_code
     except BrokenPipeError:
-        # The reader of stdout went away (`| head`): that is its right.
-        _forget_stdout()
-        return EXIT_OK
+        # The reader of stdout went away (`| head`): that is its right, and yet no pass. Every other
+        # program ends by this signal then.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+        raise
     except OSError as error:
         # A stream has no file name; whatever has one was to be said where it was opened.
         if error.filename is not None or error.errno not in {errno.ENOSPC, errno.EIO}:

@@ -6,6 +6,8 @@ take their working folder's name from PWD, so that is the path which they write 
 """
 
 import os
+import tempfile
+from pathlib import Path
 
 import msgspec
 
@@ -34,8 +36,10 @@ def reproduce(
 
     Raises what `build` raises.
     """
-    with store.scratch_dir() as scratch:
-        elsewhere = scratch / "elsewhere"
+    # The link is not in the store, which may lie in a checkout that Go would take for the module's.
+    apart = Path(tempfile.gettempdir())
+    with store.scratch_dir() as scratch, store.scratch_dir(near=apart) as root:
+        elsewhere = root / "elsewhere"
         elsewhere.symlink_to("/")
         cwd = elsewhere / request.cwd.resolve().relative_to("/")
         for name in ("cache", "tmp"):

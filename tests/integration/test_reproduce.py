@@ -1,6 +1,7 @@
 """Built twice in different folders: what is the same, and what differs on purpose."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,21 @@ def test_a_pure_module_is_the_same_from_another_folder(
     one = built(tool, module(main__go=HELLO), code=0)
     assert one["same"]
     assert one["sha256"] == one["second_sha256"]
+
+
+def test_a_store_in_somebodys_checkout_is_not_taken_for_the_module_s(
+    tool: Run, module: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "one"]):
+        checkout.mkdir(exist_ok=True)
+        who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", *who, *words], cwd=checkout, check=True)
+    words = ("build", "--reproduce", "--json", ".")
+    done = tool(*words, cwd=module(main__go=HELLO), GOTOOLFORGE_CACHE=str(checkout / "cache"))
+    assert done.returncode == 0, done.stderr
+    (one,) = json.loads(done.stdout)["reproduced"]
+    assert one["same"]
 
 
 def test_c_that_holds_its_folder_differs_and_is_explained(
