@@ -27,8 +27,9 @@ Options stand before FILE.
   gotoolforge prove --matrix --debian bookworm --debian trixie --musl --image ubuntu.tar dist/app
   gotoolforge prove --image debian:12-slim --image centos:7 dist/app
 
-exit codes: 0 it started everywhere (and ended with --expect, if given); 1 it did not; 2 misuse;
-3 unreadable file; 21 not proven: namespaces are refused here, or there is no emulator
+exit codes: 0 it started at every place that was named, with --matrix or none at scratch too (and
+ended with --expect, if given); 1 it did not; 2 misuse; 3 unreadable file; 21 not proven: namespaces
+are refused here, or there is no emulator
 """
 
 
@@ -121,7 +122,8 @@ def _matrix(
         )
     else:
         _table(lines)
-    return _code([line.trial for line in lines if line.trial], parsed.expect)
+    asked = (one for one in lines if parsed.matrix or one.image != "scratch")
+    return _code([one.trial for one in asked if one.trial], parsed.expect)
 
 
 def _show(trial: "Trial", path: str, console: Console) -> None:
