@@ -74,8 +74,8 @@ def _verdict(subject: Subject, policy: Policy, table: dict[str, Check]) -> Itera
     check = f"verdict-{subject.verdict}"
     rule = policy.verdict.get(subject.verdict)
     judgement = rule.judgement if rule else "fail"
-    # A warning is for what starts anywhere; what is dynamic needs something of the host.
-    if judgement == "warn" and subject.linkage == "dynamic":
+    # Unknown is worth a warning where the file starts anywhere: a dynamic one needs the host.
+    if (subject.verdict, subject.linkage, judgement) == ("unknown", "dynamic", "warn"):
         judgement = "fail"
     severity = policy.checks.get(check, _WORTH[judgement])
     if severity != "off":

@@ -16,6 +16,10 @@ from gotoolforge.tables import Row, load_table
 
 Worth = Literal["error", "warning", "note", "off"]
 _FLOOR = re.compile(r"glibc-(\d+\.\d+(?:\.\d+)?)")
+_FIELDS = (
+    "a policy has name, describes, and [verdict.NAME] with judgement (pass, warn or fail); it may "
+    "have checks, versions, interpreters and needed; the README shows one"
+)
 
 
 class Check(Row, frozen=True):
@@ -65,7 +69,7 @@ def load_checks() -> dict[str, Check]:
 def load_policy(name_or_path: str) -> Policy:
     """The named policy, or the one in a .toml file. Raises UsageError or RecipeError."""
     if name_or_path.endswith(".toml"):
-        return _checked(load_table(Path(name_or_path), Policy), name_or_path)
+        return _checked(load_table(Path(name_or_path), Policy, _FIELDS), name_or_path)
     folder = paths.recipes_dir() / "policies"
     if floor := _FLOOR.fullmatch(name_or_path):
         policy = load_table(folder / "glibc-floor.toml", Policy)

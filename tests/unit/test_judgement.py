@@ -108,6 +108,22 @@ def test_a_policy_of_ones_own_allows_and_overrules(tmp_path: Path) -> None:
         load_policy(str(path))
 
 
+def test_the_readme_s_policy_is_one(tmp_path: Path) -> None:
+    lines = (Path(__file__).parents[2] / "README.md").read_text().splitlines()
+    begin = lines.index('    name = "servers"')
+    path = tmp_path / "servers.toml"
+    path.write_text("\n".join(lines[begin : lines.index("", begin)]))
+    policy = load_policy(str(path))
+    assert policy.versions == {"GLIBC": "2.28", "GLIBCXX": "3.4.25"}
+    assert policy.verdict["glibc-dynamic"].judgement == "warn"
+    found = judge(Subject(verdict="glibc-dynamic", linkage="dynamic", facts=PLAIN), policy)
+    assert [one.check for one in found if one.severity == "error"] == ["floor-too-new"]
+    path.write_text("name = 3")
+    with pytest.raises(RecipeError) as wrong:
+        load_policy(str(path))
+    assert "judgement (pass, warn or fail)" in wrong.value.hint
+
+
 def test_every_verdict_has_a_check_and_every_check_is_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
