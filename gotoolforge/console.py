@@ -54,12 +54,13 @@ class Console:
     def line(self, text: str, style: str = "") -> None:
         """One line that is shown even when quiet: a result, a warning, a child's own words."""
         text = printable(text)
-        prefix = f"[{self.label}] " if self.label else ""
+        if self.label:  # which many a text begins with itself
+            text = f"[{self.label}] " + text.removeprefix(f"{self.label}: ")
         with _lock:
             if is_terminal():
-                _terminal().print(prefix + text, style=style or None, markup=False, highlight=False)
+                _terminal().print(text, style=style or None, markup=False, highlight=False)
             else:
-                print(prefix + text, file=sys.stderr, flush=True)
+                print(text, file=sys.stderr, flush=True)
 
     def say(self, text: str, style: str = "") -> None:
         """One line about progress; silent when quiet."""

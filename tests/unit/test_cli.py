@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gotoolforge import cli, errors
+from gotoolforge.console import Console
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -123,3 +124,10 @@ def test_a_reader_who_went_away_is_no_pass() -> None:
     done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+
+
+def test_a_line_names_its_target_once(capsys: pytest.CaptureFixture[str]) -> None:
+    said = Console().labelled("arm")
+    said.say("arm: forged")
+    said.say("unpack")
+    assert capsys.readouterr().err == "[arm] forged\n[arm] unpack\n"
