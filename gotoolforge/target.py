@@ -31,6 +31,7 @@ class Target(Row, frozen=True):
     kernel_arch: str
     seccomp_arch: str
     gcc_configure: tuple[str, ...]
+    gcc_lib: str = ""
     goos: str = "linux"
     go_env: dict[str, str] = {}
     variant: str = ""

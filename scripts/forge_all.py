@@ -62,8 +62,12 @@ def _forge(target: Target) -> dict[str, Any]:
 def _last_error(target: Target, words: list[str]) -> str:
     # Asked again it fails at once, at the same command, and this time its words are kept.
     done = subprocess.run(words, capture_output=True, text=True)
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    return next((line for line in lines if line.startswith("error:")), f"{target.name}: unknown")
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    while lines and not lines[0].startswith("error:"):
+        lines.pop(0)
+    # Its log's last lines follow; what failed stands there, and make only says that something did.
+    reasons = [one for one in lines[1:] if "error" in one.lower() and not one.startswith("make")]
+    return " ".join(lines[:1] + reasons[:1]) or f"{target.name}: unknown"
 
 
 def _recorded() -> list[dict[str, Any]]:

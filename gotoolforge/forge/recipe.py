@@ -179,6 +179,7 @@ def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, .
     for name in ("pace", "skip", "patches", "patches_for", "languages"):
         del decides[name]
     row = [target.name, target.triple, target.gcc_configure, target.kernel_arch]
+    row += [target.gcc_lib] if target.gcc_lib else []
     value = [decides, sources, patches, row, languages, host_triple()]
     return store.digest_of(msgspec.to_builtins(value))
 

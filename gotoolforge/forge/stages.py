@@ -156,9 +156,11 @@ def _headers(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
         *forge.musl.configure,
     )
     include = shop.sysroot / "include"
+    links = [("ln", "-sfn", "lib", f"{shop.sysroot}/{target.gcc_lib}")] if target.gcc_lib else []
     # The kernel's first: where both have a file (scsi/), libc's stands.
     commands = (
         *_kernel_headers(forge, shop, target, include),
+        *(Command(argv=line, cwd=shop.work) for line in links),
         *_in(folder, env, configure, ("make", f"DESTDIR={shop.sysroot}", "install-headers")),
     )
     return Stage(name="headers", folder=folder, commands=commands, fresh=(folder,))
