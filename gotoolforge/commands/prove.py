@@ -122,7 +122,8 @@ def _matrix(
         )
     else:
         _table(lines)
-    asked = (one for one in lines if parsed.matrix or one.image != "scratch")
+    # The last that was tried is scratch, which nobody named.
+    asked = lines if parsed.matrix else lines[: len(sources) - 1]
     return _code([one.trial for one in asked if one.trial], parsed.expect)
 
 

@@ -171,7 +171,7 @@ int main(int c, char **v) { return strtol(v[0], 0, 0) + 1 - 1; }\n""")  # fmt: s
     assert lines["musl alone"]["trial"]["code"] == 0
 
 
-def test_a_matrix_of_the_files_of_other_suites(tool: Run, corpus: Corpus) -> None:
+def test_a_matrix_of_the_files_of_other_suites(tool: Run, corpus: Corpus, tmp_path: Path) -> None:
     roots = [str(suites.unpacked(suite, suites.LIBC)) for suite in ("bullseye", "trixie")]
     for root in roots:
         (Path(root) / "tmp").mkdir(exist_ok=True)
@@ -185,5 +185,8 @@ def test_a_matrix_of_the_files_of_other_suites(tool: Run, corpus: Corpus) -> Non
     # It is tried from scratch too, which decides where nobody named a place, or all were asked for.
     assert tool("prove", "--json", *words[2:]).returncode == 0
     assert tool("prove", "--json", "--matrix", *words[2:]).returncode == 1
+    (tmp_path / "scratch" / "tmp").mkdir(parents=True)
+    named = tool("prove", "--json", "--root", "scratch", words[4], cwd=tmp_path)
+    assert named.returncode == 1
     static = tool("prove", "--json", "--matrix", *words[:4], str(corpus.path("go-amd64")))
     assert static.returncode == 0, static.stderr
