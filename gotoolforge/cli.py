@@ -34,6 +34,7 @@ exit codes: 0 passed; 1 findings; 2 misuse; 3 unreadable file; 10 no such target
 130 interrupted
 
 environment: GOTOOLFORGE_TOOLCHAIN (family), GOTOOLFORGE_LANGUAGES (c or c,c++: what to forge),
+GOTOOLFORGE_HOST_COMPILER (zig, machine or forged: what compiles a forged GCC itself),
 GOTOOLFORGE_CACHE (store), GOTOOLFORGE_GO (go program), GOTOOLFORGE_SOURCES (bundles and folders to
 take files from), NO_COLOR, CI; and Go's own
 """

@@ -19,7 +19,7 @@ from gotoolforge import (
 from gotoolforge.compilers import zig
 from gotoolforge.errors import GotoolforgeError
 from gotoolforge.finding import Finding
-from gotoolforge.forge import probe
+from gotoolforge.forge import identity, probe
 from gotoolforge.forge import recipe as forge_recipe
 from gotoolforge.tables import load_table
 
@@ -30,7 +30,7 @@ _LOADERS: dict[str, Callable[[str], object]] = {
     "checks.toml": lambda _: policy.load_checks(),
     "distributions.toml": lambda _: compat.load_distributions(),
     "elf_flags.toml": lambda _: particulars.load_all(),
-    "forge.toml": lambda _: forge_recipe.load_components(forge_recipe.load_recipe()),
+    "forge.toml": lambda _: identity.load_components(forge_recipe.load_recipe()),
     "holes.toml": lambda _: holes.load_holes(),
     "libc_evidence.toml": lambda _: evidence.load_evidence(),
     "probes.toml": lambda _: probe.load_probes(),

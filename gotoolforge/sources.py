@@ -11,7 +11,7 @@ from gotoolforge import archive, store
 from gotoolforge.console import Console
 from gotoolforge.errors import RecipeError, StoreError
 from gotoolforge.fetch import Fetched
-from gotoolforge.recipe import Fixup, Form
+from gotoolforge.recipe import Fixup, Form, Source
 
 
 def ensure_tree(
@@ -26,11 +26,8 @@ def ensure_tree(
     Raises FetchError for a broken archive, StoreError for a full disk, RecipeError for a patch or
     a fix-up that does not fit.
     """
-    source, form = fetched.source, fetched.form
-    value = [form.sha256, msgspec.to_builtins(form.fixups), form.inner, form.root, skip,
-             [store.file_sha256(one) for one in patches]]  # fmt: skip
-    key = store.short(store.digest_of(value))
-    final = store.place("forge", "src", f"{source.name}-{source.version}-{key}")
+    form = fetched.form
+    final = tree_path(fetched.source, patches=patches, skip=skip)
     if final.is_dir():
         return final
     store.ensure_dir(final.parent)
@@ -42,9 +39,24 @@ def ensure_tree(
             for fixup in form.fixups:
                 _mend(tree, fixup, form)
             for patch in patches:
-                _apply(patch, tree, source.name)
+                _apply(patch, tree, fetched.source.name)
             store.publish(tree, final)
     return final
+
+
+def tree_path(
+    source: Source, *, patches: tuple[Path, ...] = (), skip: tuple[str, ...] = ()
+) -> Path:
+    """Where the unpacked tree of a source lies.
+
+    Its name ends up in what is compiled from it (`__FILE__`, `gcc -v`), so it is the same whichever
+    form was used: that of the last one.
+    """
+    form = source.forms[-1]
+    value = [form.sha256, msgspec.to_builtins(form.fixups), form.inner, form.root, skip,
+             [store.file_sha256(one) for one in patches]]  # fmt: skip
+    key = store.short(store.digest_of(value))
+    return store.place("forge", "src", f"{source.name}-{source.version}-{key}")
 
 
 def _unpack(path: Path, form: Form, scratch: Path, skip: tuple[str, ...]) -> Path:

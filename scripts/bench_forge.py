@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What forging costs: stages, sizes, a further target, and the plain sequence beside it.
 
-    scripts/bench_forge.py [--further TARGET] [--plain]
+    scripts/bench_forge.py [--further TARGET] [--host-compiler NAME] [--plain]
 
 Forges x86_64 (C and C++) in an empty store from files already downloaded. --further forges another
-target after it, which shares the host compiler and libraries. --plain runs the sequence of
-musl-cross-make by hand in whole trees of the same sources (the forge leaves out what nobody uses),
-with the machine's g++ at -O2 as host compiler, and gives the ratio. Takes half an hour and more;
-prints a table for BENCHMARKS.md.
+target after it, which shares the host compiler and libraries. --host-compiler forges x86_64 once
+more, in a store of its own, with that host compiler in place of the recipe's. --plain runs the
+sequence of musl-cross-make by hand in whole trees of the same sources (the forge leaves out what
+nobody uses), with the machine's g++ at -O2 as host compiler, and gives the ratios. Takes half an
+hour and more; prints a table for BENCHMARKS.md.
 """
 
 import argparse
@@ -16,13 +17,19 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from gotoolforge import fetch, sources, store
 from gotoolforge.console import Console
+from gotoolforge.forge.identity import load_components
 from gotoolforge.forge.manifest import load_manifest
-from gotoolforge.forge.recipe import load_components, load_recipe
+from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.target import find_target
 
 TRIPLE = "x86_64-alpine-linux-musl"
@@ -64,29 +71,42 @@ def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--further", metavar="TARGET")
+    parser.add_argument("--host-compiler", metavar="NAME")
     parser.add_argument("--plain", action="store_true")
     parsed = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=store.place()) as folder:
-        place = Path(folder)
-        (place / "downloads").symlink_to(store.place("downloads"))
-        first = forge("amd64", place, "first target, x86_64")
+        place = store_in(Path(folder) / "one")
+        ways = {"first target, x86_64": forge("amd64", place, "first target, x86_64")}
         if parsed.further:
             further = forge(parsed.further, place, f"further target, {parsed.further}")
-            print(f"| further beside first | {further / first:.2f} of it | |")
+            ratio = further / ways["first target, x86_64"]
+            print(f"| further beside first | {ratio:.2f} of it | |")
+        if name := parsed.host_compiler:
+            words = f"first target, host compiler {name}"
+            other = store_in(Path(folder) / "other")
+            ways[words] = forge("amd64", other, words, "--host-compiler", name)
         if parsed.plain:
             plain = plain_sequence(place)
-            print(f"| first target beside the plain sequence | {first / plain:.2f} of it | |")
+            for words, seconds in ways.items():
+                print(f"| {words}, beside the plain sequence | {seconds / plain:.2f} of it | |")
     return 0
 
 
-def forge(target: str, place: Path, words: str) -> float:
+def store_in(place: Path) -> Path:
+    """An empty store, but for what is downloaded."""
+    place.mkdir()
+    (place / "downloads").symlink_to(store.place("downloads"))
+    return place
+
+
+def forge(target: str, place: Path, words: str, *flags: str) -> float:
     """Forge `target` in the store `place`, print its rows, and give the seconds of all of it."""
     env = {**os.environ, "GOTOOLFORGE_CACHE": str(place)}
-    seconds, cpu, out = measured(
-        [sys.executable, "-m", "gotoolforge", "toolchain", "build", target], env, place
-    )
+    argv = [sys.executable, "-m", "gotoolforge", "toolchain", "build", target, *flags]
+    with busy_cores() as busy:
+        seconds, cpu, out = measured(argv, env, place)
     prefix = Path(out.strip())
-    print(f"| {words} | {seconds:.0f} s, {cpu:.0f} s CPU | busy {cpu / seconds / CORES:.0%} |")
+    print(f"| {words} | {seconds:.0f} s, {cpu:.0f} s CPU | all cores busy {busy():.0%} |")
     made = load_manifest(prefix)
     for stage, spent in made.seconds.items():
         print(f"| - {stage} | {spent:.0f} s | {made.cpu_seconds[stage]:.0f} s CPU |")
@@ -96,6 +116,26 @@ def forge(target: str, place: Path, words: str) -> float:
     subprocess.run(export, env=env, check=True, capture_output=True)
     print(f"| - on disk, exported | {size / 2**20:.0f} MiB | {file.stat().st_size / 1e6:.1f} MB |")
     return seconds
+
+
+@contextmanager
+def busy_cores() -> Iterator[Callable[[], float]]:
+    """The share of the body's seconds in which every core was busy for nine tenths at least."""
+    seconds: list[bool] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        psutil.cpu_percent(percpu=True)
+        while not ended.wait(1):
+            seconds.append(min(psutil.cpu_percent(percpu=True)) >= 90)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield lambda: sum(seconds) / max(len(seconds), 1)
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def plain_sequence(place: Path) -> float:
@@ -113,8 +153,9 @@ def plain_sequence(place: Path) -> float:
     work.mkdir()
     script = PLAIN.format(**{name: str(path) for name, path in trees.items()})
     env = {**os.environ, **{name: str(path) for name, path in trees.items()}, "M4": ":"}
-    seconds, cpu, _ = measured(["sh", "-c", script], env, work)
-    print(f"| the plain sequence, g++ -O2 | {seconds:.0f} s | {cpu:.0f} s CPU |")
+    with busy_cores() as busy:
+        seconds, cpu, _ = measured(["sh", "-c", script], env, work)
+    print(f"| the plain sequence, g++ -O2 | {seconds:.0f} s, {cpu:.0f} s CPU | {busy():.0%} |")
     return seconds
 
 

@@ -18,8 +18,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from gotoolforge.forge.identity import toolchain_digest
 from gotoolforge.forge.manifest import load_manifest
-from gotoolforge.forge.recipe import load_recipe, toolchain_digest
+from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.target import Target, find_target, load_targets
 
 RECORD = Path(__file__).parent.parent / "recipes" / "forged.toml"

@@ -53,7 +53,8 @@ def given(parsed: argparse.Namespace) -> tuple[Path, ...]:
 def read_config_mak(file: str, console: Console) -> "ConfigMak":
     """musl-cross-make's file; what it asks for and the forge does otherwise is said."""
     from gotoolforge import config_mak
-    from gotoolforge.forge.recipe import load_components, load_recipe
+    from gotoolforge.forge.identity import load_components
+    from gotoolforge.forge.recipe import load_recipe
 
     config = config_mak.read_config_mak(Path(file))
     config_mak.require_target(config, Path(file))

@@ -59,6 +59,9 @@ def _add_making(verbs: "argparse._SubParsersAction[CommandParser]") -> None:
     verb.add_argument("--languages", metavar="LIST", help="c or c,c++; default: c,c++")
     verb.add_argument("--offline", action="store_true", help="download nothing")
     fetching.add_given(verb)
+    verb.add_argument(
+        "--host-compiler", metavar="NAME", help="of its own programs: zig, machine or forged"
+    )
     verb.add_argument("--ccache", action="store_true", help="keep compiled objects in ccache(1)")
     verb.add_argument("--keep", action="store_true", help="keep the build folders")
     verb.add_argument("--json", action="store_true", help="targets and prefixes, as JSON on stdout")
@@ -111,7 +114,7 @@ def _installed() -> list[dict[str, Any]]:
 
 def _build(parsed: argparse.Namespace) -> int:
     from gotoolforge.forge.build import Order, forge_toolchains
-    from gotoolforge.forge.recipe import chosen_languages, load_recipe, with_flags
+    from gotoolforge.forge.recipe import chosen_languages, chosen_recipe, with_flags
 
     if parsed.all and parsed.targets:
         what = "either targets or --all"
@@ -123,6 +126,7 @@ def _build(parsed: argparse.Namespace) -> int:
     config = fetching.read_config_mak(parsed.config_mak, console) if parsed.config_mak else None
     words = (config.target,) if config else parsed.targets
     targets = tuple(find_target(word) for word in words) or (default_target(),)
+    forge = chosen_recipe(parsed.host_compiler)
     order = Order(
         targets=load_targets()
         if parsed.all
@@ -131,7 +135,7 @@ def _build(parsed: argparse.Namespace) -> int:
         offline=parsed.offline,
         keep=parsed.keep,
         given=fetching.given(parsed),
-        forge=with_flags(load_recipe(), config.configure) if config else None,
+        forge=with_flags(forge, config.configure) if config else forge,
         ccache=parsed.ccache,
     )
     made = forge_toolchains(order, console)
@@ -187,15 +191,22 @@ def _status(parsed: argparse.Namespace) -> int:
 
 
 def _forged(word: str) -> Path:
-    """The newest forged toolchain of a target, current or not. Raises ToolchainError."""
+    """The forged toolchain of a target that `build` would use, else the newest. ToolchainError."""
+    from gotoolforge.forge.identity import toolchain_digest
+    from gotoolforge.forge.recipe import chosen_languages, chosen_recipe
     from gotoolforge.forge.upkeep import forged
 
     target = find_target(word)
-    found = [(made.made, prefix) for prefix, made in forged() if made.target == target.name]
+    wanted = toolchain_digest(chosen_recipe(), target, chosen_languages())
+    found = [
+        (made.digest == wanted, made.made, prefix)
+        for prefix, made in forged()
+        if made.target == target.name
+    ]
     if not found:
         what = f"no toolchain was forged for {target.name}"
         raise ToolchainError(what, hint=f"gotoolforge toolchain build {target.name}")
-    return max(found)[1]
+    return max(found)[2]
 
 
 def _show(parsed: argparse.Namespace) -> int:
@@ -209,6 +220,8 @@ def _show(parsed: argparse.Namespace) -> int:
         report.print_json({"prefix": str(prefix), "toolchain": msgspec.to_builtins(made)})
         return EXIT_OK
     print(f"{made.target}  {','.join(made.languages)}  for {made.host}")
+    if made.host_words:
+        print(f"compiled by {made.host_words}")
     print(f"prefix   {prefix}\ndigest   {made.digest}\nmade     {made.made} by {made.made_by}")
     for one in made.components:
         print(f"{one.name:8} {one.version}  {one.licence}  {one.file}")

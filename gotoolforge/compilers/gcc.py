@@ -8,13 +8,8 @@ from pathlib import Path
 from gotoolforge.compilers.toolchain import Toolchain
 from gotoolforge.console import Console
 from gotoolforge.errors import ToolchainError
-from gotoolforge.forge.recipe import (
-    chosen_languages,
-    host_name,
-    load_recipe,
-    toolchain_digest,
-    toolchain_dir,
-)
+from gotoolforge.forge.identity import host_name, toolchain_digest, toolchain_dir
+from gotoolforge.forge.recipe import ForgeRecipe, chosen_languages, chosen_recipe, load_recipe
 from gotoolforge.target import Target
 
 
@@ -24,7 +19,7 @@ def examine(target: Target) -> list[tuple[str, str]]:
         host_name()
     except ToolchainError as error:
         return [(error.what, error.hint)]
-    if (_folder(target)[0] / "manifest.json").is_file():
+    if (_folder(chosen_recipe(), target)[0] / "manifest.json").is_file():
         return []
     return [
         (f"not forged yet for {target.name}", f"gotoolforge toolchain build {target.name}"),
@@ -36,7 +31,8 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
 
     Raises what `forge.build.forge_toolchains` raises.
     """
-    prefix, digest, languages = _folder(target)
+    forge = chosen_recipe()
+    prefix, digest, languages = _folder(forge, target)
     if not (prefix / "manifest.json").is_file():
         from gotoolforge.forge.build import Order, expected_minutes, forge_toolchains
 
@@ -44,7 +40,8 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
             f"there is no GCC toolchain for {target.name} yet: forging one takes about "
             f"{expected_minutes()} minutes, once; --toolchain zig is ready at once"
         )
-        forge_toolchains(Order(targets=(target,), languages=languages, offline=offline), console)
+        order = Order(targets=(target,), languages=languages, offline=offline, forge=forge)
+        forge_toolchains(order, console)
     return as_toolchain(prefix, target, digest, languages)
 
 
@@ -66,7 +63,7 @@ def as_toolchain(
     )
 
 
-def _folder(target: Target) -> tuple[Path, str, tuple[str, ...]]:
+def _folder(forge: ForgeRecipe, target: Target) -> tuple[Path, str, tuple[str, ...]]:
     languages = chosen_languages()
-    digest = toolchain_digest(load_recipe(), target, languages)
+    digest = toolchain_digest(forge, target, languages)
     return toolchain_dir(target, digest), digest, languages

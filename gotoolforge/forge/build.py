@@ -1,36 +1,39 @@
 """The story of a toolchain: sources, host compiler, stages, self-check, publication."""
 
+import contextlib
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from gotoolforge import fetch, jsontext, run, sources, store
-from gotoolforge.beside import side_by_side
+from gotoolforge.beside import ahead, side_by_side
 from gotoolforge.console import Console
 from gotoolforge.distro import install_command
 from gotoolforge.errors import StoreError, ToolchainError
 from gotoolforge.fetch import Fetched
 from gotoolforge.forge import manifest, probe
-from gotoolforge.forge.host import prepare_host, share_answers
-from gotoolforge.forge.jobserver import JobServer, affordable_jobs
-from gotoolforge.forge.manifest import Component, Manifest, Patch
-from gotoolforge.forge.recipe import (
-    ForgeRecipe,
-    Pace,
-    host_triple,
+from gotoolforge.forge.host_gcc import prepare_gcc
+from gotoolforge.forge.host_zig import prepare_zig
+from gotoolforge.forge.identity import (
+    host_compiler,
     load_components,
-    load_recipe,
     toolchain_digest,
     toolchain_dir,
 )
+from gotoolforge.forge.jobserver import JobServer, affordable_jobs
+from gotoolforge.forge.manifest import Component, Manifest, Patch
+from gotoolforge.forge.recipe import LANGUAGES, ForgeRecipe, Pace, compiled_by, load_recipe
 from gotoolforge.forge.stages import library_stages, target_stages
 from gotoolforge.forge.work import Timing, Worker
 from gotoolforge.forge.workshop import Workshop
-from gotoolforge.target import Target
+from gotoolforge.forge.wrapping import share_answers
+from gotoolforge.target import Target, default_target
 
+_LIBRARIES = ("gmp", "mpfr", "mpc")
 # What the stages call besides the host compiler; all but make are POSIX.
 _TOOLS = ("make", "sed", "awk", "grep", "find", "sort", "tr", "cmp", "diff", "ln", "install")
 
@@ -68,14 +71,27 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     missing = [job for job in jobs if not is_forged(toolchain_dir(*job))]
     if missing:
         _require_tools((*_TOOLS, "ccache") if order.ccache else _TOOLS)
+        tools = _tools_before_gcc(order, forge, console)
         fetched = fetch_components(forge, console, offline=order.offline, given=order.given)
+        target = missing[0][0]
+        pinned = _tree(forge, fetched[forge.host.source], target, console)
+        shared = [_tree_path(forge, fetched[name], target) for name in _LIBRARIES]
+        # libc and libc++ are compiled while the rest is unpacked.
+        said = console.labelled("host compiler")
+        compiler = ahead(lambda: ensure_compiler(forge, pinned, shared, tools, said))
         trees = {one.name: _unpack(forge, fetched, one, console) for one, _ in missing}
+        host = compiler()
         with JobServer(affordable_jobs()) as pool:
-            any_trees = trees[missing[0][0].name]
-            host = ensure_host(forge, any_trees, pool, console, launcher=order.launcher)
+            said = console.labelled("host libraries")
+            # Only GCC itself needs them; binutils is made meanwhile.
+            libraries = ahead(
+                lambda: ensure_libraries(
+                    forge, host, trees[target.name], pool, said, launcher=order.launcher
+                )
+            )
             jobs_left = tuple(
                 _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=host,
-                     target=target, digest=digest, order=order)
+                     libraries=libraries, target=target, digest=digest, order=order)
                 for target, digest in missing
             )  # fmt: skip
 
@@ -85,8 +101,23 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
 
             # Two at a time: while one configures, which is one process after another, or links
             # cc1, the other compiles. The pool keeps their jobs within the machine's.
-            side_by_side(jobs_left, one)
+            try:
+                side_by_side(jobs_left, one)
+            except BaseException:
+                with contextlib.suppress(BaseException):
+                    libraries()
+                raise
     return tuple(toolchain_dir(*job) for job in jobs)
+
+
+def _tools_before_gcc(order: Order, forge: ForgeRecipe, console: Console) -> str:
+    """What stands before `gcc` in the host compiler's name; a forged one is forged first."""
+    if forge.host.compiler != "forged":
+        return ""
+    native = default_target()
+    first = msgspec.structs.replace(order, targets=(native,), languages=LANGUAGES,
+                                    forge=compiled_by(forge, "zig"))  # fmt: skip
+    return f"{forge_toolchains(first, console)[0]}/bin/{native.triple}-"
 
 
 def expected_minutes() -> int:
@@ -117,16 +148,24 @@ def fetch_components(
     return dict(zip(pinned, fetched, strict=True))
 
 
+def _tree(forge: ForgeRecipe, fetched: Fetched, target: Target, console: Console) -> Path:
+    """One component's tree, patched for the target's toolchain."""
+    name = fetched.source.name
+    patches, skip = forge.patch_files(name, target), forge.skip.get(name, ())
+    return sources.ensure_tree(fetched, console, patches=patches, skip=skip)
+
+
+def _tree_path(forge: ForgeRecipe, fetched: Fetched, target: Target) -> Path:
+    name = fetched.source.name
+    patches, skip = forge.patch_files(name, target), forge.skip.get(name, ())
+    return sources.tree_path(fetched.source, patches=patches, skip=skip)
+
+
 def _unpack(
     forge: ForgeRecipe, fetched: dict[str, Fetched], target: Target, console: Console
 ) -> dict[str, Path]:
-    """The patched trees of a target's toolchain, by component; most are shared with others."""
-    return {
-        name: sources.ensure_tree(
-            one, console, patches=forge.patch_files(name, target), skip=forge.skip.get(name, ())
-        )
-        for name, one in fetched.items()
-    }
+    """The trees of a target's toolchain, by component; most are shared with others."""
+    return {name: _tree(forge, one, target, console) for name, one in fetched.items()}
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +173,7 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     trees: dict[str, Path]
     fetched: dict[str, Fetched]
     host: Path
+    libraries: Callable[[], None]
     target: Target
     digest: str
     order: Order
@@ -148,13 +188,11 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
     with store.locked(f"forge-{job.label}", waiting=console.say):
         if is_forged(final):
             return
-        shop = _workshop(
-            job.trees, store.place("forge", "work", job.label), job.host, job.order.launcher
-        )
+        shop = _workshop(job.forge, job.trees, job.label, job.host, job.order.launcher)
         store.ensure_dir(shop.out / job.target.triple)
         worker = _worker(job.forge, shop.work, f"forge-{job.label}", pool, console)
         stages = target_stages(job.forge, shop, job.target, job.order.languages)
-        timings = worker.do_all(stages, job.target.name)
+        timings = worker.do_all(stages, job.target.name, waits={"xgcc": job.libraries})
         with (
             store.scratch_dir() as scratch,
             console.step(f"{job.target.name}: self-check", long=True),
@@ -168,51 +206,77 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
         if not job.order.keep:
             shutil.rmtree(shop.work, ignore_errors=True)
     console.say(f"{job.target.name}: forged in {final}")
+    if host_compiler(job.forge).libc != "musl":
+        console.warn("its own programs hold a static glibc, which is a fallback: zig's hold musl")
 
 
-def ensure_host(
+def ensure_compiler(
+    forge: ForgeRecipe, pinned: Path, shared: list[Path], tools: str, console: Console
+) -> Path:
+    """The host compiler, which all targets share: a folder with bin/ and lib/.
+
+    `pinned` is the unpacked package of the host's source, `shared` are the trees of what will be
+    made with it, and `tools` stands before `gcc` in the name of a compiler that is no package.
+    Raises ToolchainError.
+    """
+    compiler = host_compiler(forge)
+    decides = msgspec.to_builtins(forge.host)
+    del decides["compiler"]
+    value = [forge.format, decides, msgspec.to_builtins(forge.libraries), compiler.identity,
+             [one.name for one in (pinned, *shared)]]  # fmt: skip
+    # Its name ends up in `gcc -v`, so only what decides what is made may be in it.
+    host = store.place("forge", "host", store.short(store.digest_of(value)))
+    share_answers(host)
+    ready = host / "compiler"
+    with store.locked(f"forge-host-{host.name}", waiting=console.say):
+        if not ready.is_file():
+            with console.step(f"host compiler: {compiler.words}", long=True):
+                if compiler.name == "zig":
+                    prepare_zig(pinned / "zig", compiler.triple, host)
+                else:
+                    prepare_gcc(tools, host)
+            store.write_atomically(ready, b"")
+    return host
+
+
+def ensure_libraries(
     forge: ForgeRecipe,
+    host: Path,
     trees: dict[str, Path],
     pool: JobServer,
     console: Console,
     *,
     launcher: str = "",
-) -> Path:
-    """The host compiler, and gmp, mpfr and mpc made with it: shared by every target.
+) -> None:
+    """gmp, mpfr and mpc in the folder of the host compiler that makes them.
 
-    `trees` are the unpacked sources by component. Its folder has bin/ and lib/.
+    `trees` are the unpacked sources by component. Raises ToolchainError.
     """
-    triple = host_triple()
-    names = (forge.host.source, "gmp", "mpfr", "mpc")
-    value = [forge.format, msgspec.to_builtins(forge.host), msgspec.to_builtins(forge.libraries),
-             triple, [trees[name].name for name in names]]  # fmt: skip
-    # Its name ends up in `gcc -v`, so only what decides what is made may be in it.
-    host = store.place("forge", "host", store.short(store.digest_of(value)))
-    share_answers(host)
     ready = host / "ready"
     if ready.is_file():
-        return host
+        return
     with store.locked(f"forge-host-{host.name}", waiting=console.say):
         if ready.is_file():
-            return host
-        with console.step("host compiler: libc and libc++", long=True):
-            prepare_host(trees[forge.host.source] / "zig", triple, host)
-        shop = _workshop(trees, store.place("forge", "work", f"host-{host.name}"), host, launcher)
+            return
+        shop = _workshop(forge, trees, f"host-{host.name}", host, launcher)
         worker = _worker(forge, shop.work, f"forge-host-{host.name}", pool, console)
         timings = worker.do_all(library_stages(forge, shop), "host libraries")
         _remember_pace(timings)
         store.write_atomically(ready, b"")
         shutil.rmtree(shop.work, ignore_errors=True)
-    return host
 
 
-def _workshop(trees: dict[str, Path], work: Path, host: Path, launcher: str) -> Workshop:
+def _workshop(
+    forge: ForgeRecipe, trees: dict[str, Path], label: str, host: Path, launcher: str
+) -> Workshop:
+    compiler = host_compiler(forge)
     shop = Workshop(
         root=store.place("forge"),
-        work=work,
+        work=store.place("forge", "work", label),
         host=host,
         sources=trees,
-        host_triple=host_triple(),
+        host_triple=compiler.triple,
+        compiler_type="clang" if compiler.name == "zig" else "gcc",
         launcher=launcher,
     )
     store.ensure_dir(shop.answers)
@@ -235,12 +299,15 @@ def _describe(job: _Job, timings: dict[str, Timing]) -> Manifest:
             Component(name=name, version=one.source.version, licence=one.source.licence,
                       file=one.form.file, sha256=one.form.sha256, patches=patches)
         )  # fmt: skip
+    compiler = host_compiler(job.forge)
     return Manifest(
         target=job.target.name,
         triple=job.target.triple,
         digest=job.digest,
         languages=job.order.languages,
-        host=host_triple(),
+        host=compiler.triple,
+        host_compiler=compiler.name,
+        host_words=compiler.words,
         components=tuple(components),
         made=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         seconds={name: one.seconds for name, one in timings.items()},

@@ -35,9 +35,10 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a forged toolchain. It names no folder: the tree can be moved.
 
-    `seconds` are of each stage on the machine that forged it; `digest` is the recipe's, the
-    store's key. What differs between two forgings of one recipe (times, which form of a source was
-    used) stands only here.
+    `host` is the GNU triple on which its own programs run, `host_compiler` (zig, machine, forged)
+    what compiled them, `host_words` the same for people. `seconds` are of each stage on the
+    machine that forged it; `digest` is the recipe's, the store's key. What differs between two
+    forgings of one recipe (times, which form of a source was used) stands only here.
     """
 
     version: int = 1
@@ -47,6 +48,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     languages: tuple[str, ...]
     host: str
+    host_compiler: str = "zig"
+    host_words: str = ""
     components: tuple[Component, ...]
     made_by: str = f"gotoolforge {__version__}"
     made: str = ""

@@ -3,6 +3,7 @@
 The programs and the ways to compile them are data: `recipes/probes.toml`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,8 @@ def check_toolchain(
     """Compile and run every probe with the toolchain in `prefix`; what came of each.
 
     Foreign programs run under qemu-user; without one they are compiled and judged only, and that is
-    said. Raises ToolchainError, naming the probes, if one fails.
+    said. The toolchain's own programs have to be static. Raises ToolchainError, naming the probes,
+    if one fails.
     """
     table = load_probes()
     try:
@@ -77,10 +79,24 @@ def check_toolchain(
 
     outcomes = side_by_side(ways, one)
     bad = [f"  {one.probe} {' '.join(one.flags)}: {one.problem}" for one in outcomes if one.problem]
+    bad += [f"  {path.relative_to(prefix)}: {why}" for path, why in _bound_programs(prefix)]
     if bad:
         what = f"the toolchain for {target.name} failed its self-check:\n" + "\n".join(bad)
         raise ToolchainError(what, hint="it is not published; please report this with the log")
     return outcomes
+
+
+def _bound_programs(prefix: Path) -> Iterator[tuple[Path, str]]:
+    """The toolchain's own programs that would not run on every distribution, and why."""
+    for path in (*prefix.glob("bin/*"), *prefix.glob("libexec/**/*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        with path.open("rb") as program:
+            if program.read(4) != b"\x7fELF":
+                continue
+        facts = read_elf(path)
+        if facts.interpreter or facts.needed:
+            yield path, f"is not static: it needs {facts.interpreter or ', '.join(facts.needed)}"
 
 
 def _try(

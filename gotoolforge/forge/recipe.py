@@ -1,26 +1,26 @@
-"""The forge's recipe (`recipes/forge.toml`), and the digest of what it makes for a target.
-
-The digest comes from data alone, before any download, so a warm build finds its toolchain by it.
-"""
+"""The forge's recipe, `recipes/forge.toml`, and what a command line or the environment changes."""
 
 import os
-import platform
 from pathlib import Path
 
 import msgspec
 
-from gotoolforge import paths, recipe, store
-from gotoolforge.errors import RecipeError, ToolchainError, UsageError
-from gotoolforge.recipe import Source
+from gotoolforge import paths, recipe
+from gotoolforge.errors import RecipeError, UsageError
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 
 LANGUAGES = ("c", "c++")
+# What may compile the toolchain's own programs: the pinned zig, the machine's own GCC, or a GCC
+# that was forged for this machine before.
+HOST_COMPILERS = ("zig", "machine", "forged")
+_COMPILER_WORDS = ", ".join(HOST_COMPILERS)
 
 
 class Host(Row, frozen=True):
     """What compiles the toolchain's own programs, and what its configure scripts see."""
 
+    compiler: str
     source: str
     cflags: tuple[str, ...]
     env: dict[str, str]
@@ -104,11 +104,33 @@ def load_recipe() -> ForgeRecipe:
         if name not in loaded.sources:
             what = f"{path}: {name!r} is not among its sources"
             raise RecipeError(what, hint="correct that file")
+    if loaded.host.compiler not in HOST_COMPILERS:
+        what = f"{path}: host.compiler: {loaded.host.compiler!r} is none of {_COMPILER_WORDS}"
+        raise RecipeError(what, hint="correct that file")
     for _, patch in loaded.all_patches():
         if not patch.is_file():
             what = f"{path}: patches: no such file: {patch}"
             raise RecipeError(what, hint="correct that file")
     return loaded
+
+
+def chosen_recipe(compiler: str | None = None) -> ForgeRecipe:
+    """The recipe with a host compiler: a flag's, else GOTOOLFORGE_HOST_COMPILER's, else its own.
+
+    Raises UsageError for one that there is not.
+    """
+    forge = load_recipe()
+    chosen = compiler or os.environ.get("GOTOOLFORGE_HOST_COMPILER") or forge.host.compiler
+    if chosen not in HOST_COMPILERS:
+        what = f"host compiler {chosen!r}: the forge knows {_COMPILER_WORDS}"
+        raise UsageError(what)
+    return compiled_by(forge, chosen)
+
+
+def compiled_by(forge: ForgeRecipe, compiler: str) -> ForgeRecipe:
+    """The recipe with that host compiler, one of HOST_COMPILERS."""
+    host = msgspec.structs.replace(forge.host, compiler=compiler)
+    return msgspec.structs.replace(forge, host=host)
 
 
 def with_flags(forge: ForgeRecipe, flags: dict[str, tuple[str, ...]]) -> ForgeRecipe:
@@ -124,31 +146,6 @@ def with_flags(forge: ForgeRecipe, flags: dict[str, tuple[str, ...]]) -> ForgeRe
     return msgspec.structs.replace(forge, **longer)
 
 
-def host_name() -> str:
-    """This machine as sources spell it: `linux-amd64`, `linux-arm64`.
-
-    Raises ToolchainError where toolchains cannot be forged.
-    """
-    machines = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-    machine = machines.get(platform.machine().lower())
-    if platform.system() != "Linux" or machine is None:
-        here = f"{platform.system()} {platform.machine()}"
-        what = f"toolchains are forged on Linux, x86_64 or aarch64, and this is {here}"
-        raise ToolchainError(what, hint="--toolchain zig needs no forging")
-    return f"linux-{machine}"
-
-
-def host_triple() -> str:
-    """The GNU triple of the toolchain's own programs."""
-    cpu = {"linux-amd64": "x86_64", "linux-arm64": "aarch64"}[host_name()]
-    return f"{cpu}-linux-musl"
-
-
-def load_components(forge: ForgeRecipe, host: str = "") -> dict[str, Source]:
-    """The pinned source of every component, for this host or the named one (linux-arm64)."""
-    return {name: recipe.load_source(name, host or host_name()) for name in forge.sources}
-
-
 def chosen_languages(words: str | None = None) -> tuple[str, ...]:
     """`c` or `c,c++`: from a flag, else GOTOOLFORGE_LANGUAGES, else the recipe's. UsageError."""
     text = words or os.environ.get("GOTOOLFORGE_LANGUAGES")
@@ -159,31 +156,3 @@ def chosen_languages(words: str | None = None) -> tuple[str, ...]:
         what = f"languages {text!r}: the forge knows c and c,c++"
         raise UsageError(what)
     return tuple(one for one in LANGUAGES if one in chosen)
-
-
-def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, ...]) -> str:
-    """sha256 over all that decides what is made for `target` on this host.
-
-    All accepted forms of each source count, not the one that was used, and no URL does: where a
-    file came from must not change what is installed.
-    """
-    sources = {
-        name: [source.version, [[form.sha256, form.fixups] for form in source.forms]]
-        for name, source in load_components(forge).items()
-    }
-    files = {name: forge.patch_files(name, target) for name in forge.sources}
-    patches = {
-        name: [store.file_sha256(one) for one in many] for name, many in files.items() if many
-    }
-    decides = msgspec.to_builtins(forge)
-    for name in ("pace", "skip", "patches", "patches_for", "languages"):
-        del decides[name]
-    row = [target.name, target.triple, target.gcc_configure, target.kernel_arch]
-    row += [target.gcc_lib] if target.gcc_lib else []
-    value = [decides, sources, patches, row, languages, host_triple()]
-    return store.digest_of(msgspec.to_builtins(value))
-
-
-def toolchain_dir(target: Target, digest: str) -> Path:
-    """Where the finished toolchain lies in the store."""
-    return store.place("toolchains", f"{target.name}-gcc-{store.short(digest)}")

@@ -8,8 +8,9 @@ import msgspec
 from gotoolforge import store
 from gotoolforge.errors import GotoolforgeError
 from gotoolforge.forge import manifest
+from gotoolforge.forge.identity import toolchain_digest
 from gotoolforge.forge.manifest import Manifest, load_manifest
-from gotoolforge.forge.recipe import load_recipe, toolchain_digest
+from gotoolforge.forge.recipe import compiled_by, load_recipe
 from gotoolforge.holes import Hole, open_holes
 from gotoolforge.target import find_target
 
@@ -75,7 +76,9 @@ def _lock(work: Path) -> str:
 def _current_digests(made: Manifest) -> set[str]:
     try:
         target = find_target(made.target)
-        return {toolchain_digest(load_recipe(), target, made.languages)}
+        forge = compiled_by(load_recipe(), made.host_compiler)
+        return {toolchain_digest(forge, target, made.languages)}
     except GotoolforgeError:
-        # A target that the table no longer has: nothing would make it again.
+        # A target that the table no longer has, or a compiler that the machine no longer has:
+        # nothing would make it again.
         return set()

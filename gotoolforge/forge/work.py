@@ -3,8 +3,9 @@
 import resource
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -20,7 +21,7 @@ from gotoolforge.run import Command
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished stage took: `seconds` on the clock, `cpu` seconds of all its processes.
+    """What a finished stage took: `seconds` on the clock, `cpu` seconds of all that ran meanwhile.
 
     `whole` says that nothing stopped it; else neither figure holds what was done before.
     """
@@ -51,8 +52,16 @@ class Worker(msgspec.Struct, kw_only=True):
     pace: Mapping[str, Pace]
     env: Mapping[str, str | None] = {}
 
-    def do_all(self, stages: tuple[Stage, ...], label: str) -> dict[str, Timing]:
+    def do_all(
+        self,
+        stages: tuple[Stage, ...],
+        label: str,
+        *,
+        waits: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    ) -> dict[str, Timing]:
         """Do every stage that is not done yet; what each took.
+
+        `waits` is called before a stage of that name, for what it needs of others.
 
         Raises ToolchainError with the log's last lines for a command that fails, StoreError for a
         full disk.
@@ -60,6 +69,8 @@ class Worker(msgspec.Struct, kw_only=True):
         timings = {}
         for number, stage in enumerate(stages, 1):
             title = f"{label}: {stage.name} ({number} of {len(stages)})"
+            if stage.name in waits:
+                waits[stage.name]()
             timings[stage.name] = self._finished(stage) or self._do(stage, title)
         return timings
 

@@ -22,7 +22,7 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
 
     `sources` are unpacked trees by component; `host` has bin/ with the host compiler and, once
     `libraries` has run, lib/ with gmp, mpfr and mpc. `launcher` is a program in front of the host
-    compiler (ccache), which must not change what that makes.
+    compiler (ccache), which must not change what that makes; `compiler_type` is its word for it.
     """
 
     root: Path
@@ -30,6 +30,7 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
     host: Path
     sources: dict[str, Path]
     host_triple: str
+    compiler_type: str = "clang"
     launcher: str = ""
 
     @property
@@ -96,7 +97,7 @@ def launched(shop: Workshop) -> dict[str, str]:
         **{name: f"{shop.launcher} {tool}" for name, tool in compilers.items()},
         # The compiler is a script, which names this store; what it runs is known by its digest.
         "CCACHE_COMPILERCHECK": f"string:{shop.host.name}",
-        "CCACHE_COMPILERTYPE": "clang",
+        "CCACHE_COMPILERTYPE": shop.compiler_type,
     }
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gotoolforge.forge.build import is_forged
-from gotoolforge.forge.recipe import load_recipe, toolchain_digest, toolchain_dir
+from gotoolforge.forge.identity import toolchain_digest, toolchain_dir
+from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.target import find_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -14,8 +14,13 @@ import pytest
 
 from gotoolforge import sources, store
 from gotoolforge.console import Console
+from gotoolforge.elf import read_elf
+from gotoolforge.errors import ToolchainError
 from gotoolforge.forge.build import fetch_components
-from gotoolforge.forge.recipe import host_triple, load_recipe
+from gotoolforge.forge.host_gcc import prepare_gcc
+from gotoolforge.forge.identity import host_triple
+from gotoolforge.forge.manifest import load_manifest
+from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.forge.stages import target_stages
 from gotoolforge.forge.workshop import Workshop
 from gotoolforge.seccomp.listing import list_calls
@@ -166,7 +171,7 @@ def test_it_travels_as_one_file(
     prefix: Path, tool: Run, tmp_path: Path, gcc: dict[str, str]
 ) -> None:
     file, other = tmp_path / "c.tar.zst", str(tmp_path / "other store")
-    assert tool("toolchain", "export", "amd64", str(file)).returncode == 0
+    assert tool("toolchain", "export", "amd64", str(file), **gcc).returncode == 0
     assert file.stat().st_size < 60_000_000
     taken = tool("toolchain", "import", str(file), GOTOOLFORGE_CACHE=other)
     assert taken.returncode == 0, taken.stderr
@@ -208,15 +213,17 @@ _HOST_ONLY = """
 import sys
 from gotoolforge import sources
 from gotoolforge.console import Console
-from gotoolforge.forge.build import ensure_host, fetch_components
+from gotoolforge.forge.build import ensure_compiler, ensure_libraries, fetch_components
 from gotoolforge.forge.jobserver import JobServer
 from gotoolforge.forge.recipe import load_recipe
 forge, console = load_recipe(), Console(quiet=True)
 fetched = fetch_components(forge, console, offline=True)
 names = ("zig", "gmp", "mpfr", "mpc")
 trees = {name: sources.ensure_tree(fetched[name], console) for name in names}
+host = ensure_compiler(forge, trees["zig"], [trees[name] for name in names[1:]], "", console)
 with JobServer(2) as pool:
-    print(ensure_host(forge, trees, pool, console, launcher=" ".join(sys.argv[1:])))
+    ensure_libraries(forge, host, trees, pool, console, launcher=" ".join(sys.argv[1:]))
+print(host)
 """
 
 
@@ -293,3 +300,48 @@ def test_ccache_makes_the_same_and_knows_it_the_second_time(prefix: Path, tmp_pa
     stats = dict(line.split("\t") for line in said.stdout.splitlines())
     hits = int(stats["direct_cache_hit"]) + int(stats["preprocessed_cache_hit"])
     assert hits > int(stats["cache_miss"]) * 0.9
+
+
+def test_the_machines_gcc_compiles_static_programs_that_name_no_folder(tmp_path: Path) -> None:
+    source = tmp_path / "file.cc"
+    source.write_text("#include <string>\nint main() { return std::string(__FILE__).empty(); }\n")
+    prepare_gcc("", tmp_path / "host")
+    subprocess.run([tmp_path / "host/bin/host-c++", source, "-o", tmp_path / "made"], check=True)
+    subprocess.run([tmp_path / "made"], check=True)
+    facts = read_elf(tmp_path / "made")
+    assert (facts.interpreter, tuple(facts.needed)) == (None, ())
+    refused = tmp_path / "x86_64-none-g++"
+    refused.write_text("#!/bin/sh\necho cannot find -lstdc++ >&2; exit 1\n")
+    refused.chmod(0o755)
+    with pytest.raises(ToolchainError, match="cannot find -lstdc"):
+        prepare_gcc(f"{tmp_path}/x86_64-none-", tmp_path / "other")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "libc"), [("machine", "glibc"), ("forged", "musl")])
+def test_another_host_compiler_makes_the_same_code(
+    name: str, libc: str, prefix: Path, tmp_path: Path
+) -> None:
+    words = ("toolchain", "build", "amd64", "--languages", "c", "--host-compiler", name)
+    done = gotoolforge(*words)
+    assert done.returncode == 0, done.stderr
+    assert ("which is a fallback" in done.stderr) == (libc == "glibc")
+    other = Path(done.stdout.strip())
+    assert other != prefix
+    programs = [read_elf(one) for one in elf_files(other)]
+    assert len(programs) > 20
+    assert not any(one.interpreter or one.needed for one in programs)
+    made = load_manifest(other)
+    assert (made.host_compiler, f"static {libc}" in made.host_words) == (name, True)
+    # What is compiled for the target does not depend on what compiled the compiler.
+    crt = f"{TRIPLE}/lib/libc.a"
+    assert store.file_sha256(other / crt) == store.file_sha256(prefix / crt)
+    rows = json.loads(gotoolforge("toolchain", "status", "--json").stdout)["toolchains"]
+    assert next(one for one in rows if one["prefix"] == str(other))["current"]
+    source = tmp_path / "main.go"
+    source.write_text(CGO)
+    env = {"GOTOOLFORGE_HOST_COMPILER": name, "GOTOOLFORGE_LANGUAGES": "c"}
+    built = gotoolforge("build", "--toolchain", "gcc", "--target", "amd64", "-o",
+                        str(tmp_path / "app"), str(source), **env)  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    assert subprocess.run([tmp_path / "app"], capture_output=True).stderr == b"42\n"

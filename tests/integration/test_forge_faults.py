@@ -1,5 +1,6 @@
 """What goes wrong while forging: said in words, nothing lost, and the next run goes on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from .conftest import Run
 pytestmark = [pytest.mark.forge]
 # Never forged to its end here, so that it is always there to be begun.
 VICTIM = ("toolchain", "build", "s390x", "--languages", "c")
+# A stage's note that it was begun lies there until it has ended.
+BEGUN = "forge/work/*/stamps/*.begun.json"
 
 
 def assert_error(done: subprocess.CompletedProcess[str], kind: type, *words: str) -> None:
@@ -132,3 +135,43 @@ def _wait(ready: Callable[[], object], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not ready() and time.monotonic() < deadline:
         time.sleep(0.05)
+
+
+@pytest.mark.long
+def test_killed_in_every_stage_it_makes_the_same_in_the_end(tool: Run, tmp_path: Path) -> None:
+    words = ("toolchain", "build", "amd64", "--languages", "c")
+    whole = tool(*words)
+    assert whole.returncode == 0, whole.stderr
+    (tmp_path / "downloads").symlink_to(store.place("downloads"))
+    left = {
+        "gmp",
+        "mpfr",
+        "mpc",
+        "binutils",
+        "xgcc",
+        "headers",
+        "libgcc",
+        "musl",
+        "libs",
+        "install",
+    }
+    argv = [sys.executable, "-m", "gotoolforge", *words]
+    env = {**os.environ, "GOTOOLFORGE_CACHE": str(tmp_path)}
+    while left:
+        child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        here: set[str] = set()
+        while child.poll() is None and not here:
+            time.sleep(0.05)
+            here = left & {one.name.split(".")[0] for one in tmp_path.glob(BEGUN)}
+        # The short stages are hit at once, the long ones in their middle.
+        time.sleep(0 if here & {"headers", "install"} else 5)
+        child.kill()
+        _, err = child.communicate()
+        assert here, f"it ended before {left}: {err.decode()[-600:]}"
+        left -= here
+        _wait(lambda: not _working_below(tmp_path / "forge"))
+    done = tool(*words, GOTOOLFORGE_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    made, first = (Path(one.stdout.strip(), "files.json") for one in (done, whole))
+    assert made != first
+    assert json.loads(made.read_text()) == json.loads(first.read_text())

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import ssl
 import tarfile
 import threading
@@ -12,12 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import pytest
 import trustme
 
-from gotoolforge import bundle, fetch, web
+from gotoolforge import bundle, fetch, sources, web
 from gotoolforge.console import Console
 from gotoolforge.errors import FetchError, StoreError
+from gotoolforge.fetch import Fetched
 from gotoolforge.recipe import Form, Source
 
 CONTENT = bytes(range(256)) * 4000
@@ -300,3 +303,26 @@ def test_a_bundle_is_not_trusted(base: str, tmp_path: Path) -> None:
         assert any(str(place) in line and words in line for line in said), said
     assert any(str(devices) in line and "not a file" in line for line in said), said
     assert not leftovers(tmp_path / "store" / "downloads")
+
+
+def test_a_tree_has_one_name_whichever_form_it_was_unpacked_from(tmp_path: Path) -> None:
+    # The name ends up in what is compiled (`__FILE__`, `gcc -v`).
+    forms = []
+    for suffix, mode in (("gz", "w:gz"), ("xz", "w:xz")):
+        path = tmp_path / f"x-1.tar.{suffix}"
+        with tarfile.open(path, mode) as made:
+            member = tarfile.TarInfo("x-1/file")
+            member.size = 2
+            made.addfile(member, io.BytesIO(b"ab"))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        forms.append(Form(file=path.name, sha256=digest, urls=("http://h.invalid/x",)))
+    source = Source(name="x", version="1", licence="MIT", forms=tuple(forms))
+    trees = []
+    for form in forms:
+        fetched = Fetched(source=source, form=form, path=tmp_path / form.file)
+        trees.append(sources.ensure_tree(fetched, QUIET))
+        assert (trees[-1] / "file").read_bytes() == b"ab"
+        shutil.rmtree(trees[-1])
+    assert trees[0] == trees[1] == sources.tree_path(source)
+    changed = msgspec.structs.replace(source, forms=source.forms[:1])
+    assert sources.tree_path(changed) != trees[0]

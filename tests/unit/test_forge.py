@@ -15,14 +15,22 @@ from gotoolforge import holes, store
 from gotoolforge.console import Console
 from gotoolforge.errors import ToolchainError, UsageError
 from gotoolforge.forge import manifest, transfer
+from gotoolforge.forge.identity import host_compiler, toolchain_digest
 from gotoolforge.forge.jobserver import JobServer
 from gotoolforge.forge.manifest import Component, Manifest, Patch
 from gotoolforge.forge.progress import describe
-from gotoolforge.forge.recipe import Pace, chosen_languages, load_recipe, toolchain_digest
+from gotoolforge.forge.recipe import (
+    Pace,
+    chosen_languages,
+    chosen_recipe,
+    compiled_by,
+    load_recipe,
+)
 from gotoolforge.forge.resume import forget_unfinished
 from gotoolforge.forge.stages import library_stages, target_stages
 from gotoolforge.forge.work import Worker
 from gotoolforge.forge.workshop import Stage, Workshop
+from gotoolforge.forge.wrapping import wrap_compiler
 from gotoolforge.run import Command
 from gotoolforge.target import find_target, load_targets
 
@@ -66,6 +74,83 @@ def test_languages_come_from_flag_then_environment(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GOTOOLFORGE_LANGUAGES", "c")
     assert chosen_languages() == ("c",)
     assert chosen_languages("C++,c") == BOTH
+
+
+def test_the_host_compiler_comes_from_flag_then_environment_then_recipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert chosen_recipe() == load_recipe()
+    monkeypatch.setenv("GOTOOLFORGE_HOST_COMPILER", "forged")
+    assert chosen_recipe().host.compiler == "forged"
+    assert chosen_recipe("machine").host.compiler == "machine"
+    with pytest.raises(UsageError, match="zig, machine, forged"):
+        chosen_recipe("clang")
+
+
+def gcc_that_says(folder: Path, *, triple: str, version: str, libc: str) -> None:
+    """A gcc and a g++ for PATH that only answer questions."""
+    folder.mkdir(exist_ok=True)
+    text = (
+        f"#!/bin/sh\ncase $1 in -dumpmachine) echo {triple};; --version) echo '{version}';; "
+        f"*) echo {libc};; esac\n"
+    )
+    for name in ("gcc", "g++"):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+
+def test_each_host_compiler_has_digests_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge, target = load_recipe(), find_target("arm64")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    libc = tmp_path / "libc.a"
+    found = {toolchain_digest(compiled_by(forge, one), target, BOTH) for one in ("zig", "forged")}
+    for version, content in (("gcc 1", b"a"), ("gcc 2", b"a"), ("gcc 2", b"b")):
+        libc.write_bytes(content)
+        said = {"triple": "x86_64-linux-gnu", "version": version, "libc": str(libc)}
+        gcc_that_says(tmp_path / "bin", **said)
+        machine = compiled_by(forge, "machine")
+        found.add(toolchain_digest(machine, target, BOTH))
+        words = f"the machine's {version}, with a static glibc: a fallback"
+        assert host_compiler(machine).words == words
+    assert len(found) == 5
+
+
+def test_a_machine_that_cannot_compile_the_tools_is_told_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = compiled_by(load_recipe(), "machine")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(ToolchainError, match="no gcc and no g"):
+        host_compiler(machine)
+    gcc_that_says(tmp_path / "bin", triple="x86_64-redhat-linux", version="gcc 15", libc="libc.a")
+    with pytest.raises(ToolchainError, match=r"no libc\.a") as caught:
+        host_compiler(machine)
+    assert "glibc-static" in caught.value.hint
+    libc = tmp_path / "libc.a"
+    libc.touch()
+    gcc_that_says(tmp_path / "bin", triple="x86_64-redhat-linux", version="gcc 15", libc=str(libc))
+    assert host_compiler(machine).libc == "glibc"
+    gcc_that_says(tmp_path / "bin", triple="x86_64-alpine-linux-musl", version="1", libc=str(libc))
+    assert host_compiler(machine).words == "the machine's 1, with a static musl"
+
+
+def test_a_wrapped_compiler_links_static_programs_and_compiles_as_told(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    (tmp_path / "cc").write_text(f'#!/bin/sh\necho "$@" > {said}\n')
+    (tmp_path / "cc").chmod(0o755)
+    wrap_compiler(tmp_path / "host-cc", (str(tmp_path / "cc"), "-a b"), ("-L/l",), [Path("/l.a")])
+    answers = {}
+    for words in ("-c x.c", "-print-prog-name=ld", "x.c -o x"):
+        subprocess.run([tmp_path / "host-cc", *words.split()], check=True)
+        answers[words] = said.read_text().strip()
+    mapped = f"-a b -ffile-prefix-map={store.place('forge')}=/forge"
+    assert answers == {
+        "-c x.c": f"{mapped} -c x.c",
+        "-print-prog-name=ld": f"{mapped} -print-prog-name=ld",
+        "x.c -o x": f"{mapped} -static -Wl,-s -Wl,--build-id=none -L/l x.c -o x /l.a",
+    }
 
 
 def test_the_stages_are_musl_cross_makes_for_every_target(tmp_path: Path) -> None:
@@ -129,6 +214,14 @@ def test_ccache_stands_before_the_host_compiler_and_changes_no_digest(tmp_path: 
     env = cached[0].commands[0].env
     assert (env["CC"], env["AR"]) == ("ccache host-cc", "host-ar")
     assert env["CCACHE_COMPILERCHECK"] == "string:x"
+
+
+def test_a_stage_waits_for_what_others_make(tmp_path: Path) -> None:
+    waits = {"part": lambda: (tmp_path / "ready").write_text("x") and None}
+    with JobServer(2) as pool:
+        worker(tmp_path, pool).do_all(
+            (stage(tmp_path / "obj", f"test -f {tmp_path}/ready"),), "t", waits=waits
+        )
 
 
 def test_a_stage_is_done_once_and_again_when_its_words_change(tmp_path: Path) -> None:

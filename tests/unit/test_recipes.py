@@ -7,7 +7,8 @@ import pytest
 
 from gotoolforge import cli, config_mak, holes, paths, recipe
 from gotoolforge.errors import RecipeError, UnreadableError, UsageError
-from gotoolforge.forge.recipe import load_recipe, toolchain_digest, with_flags
+from gotoolforge.forge.identity import toolchain_digest
+from gotoolforge.forge.recipe import load_recipe, with_flags
 from gotoolforge.recipe_check import check_recipes
 from gotoolforge.target import find_target
 

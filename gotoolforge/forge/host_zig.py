@@ -1,4 +1,4 @@
-"""The host compiler: zig, wrapped so that configure and make see an ordinary cc.
+"""zig as the host compiler, wrapped so that configure and make see an ordinary cc.
 
 zig is a whole package of a pinned version: what it compiles is the same on every distribution, and
 linked with musl, so it runs on every one. What works here is the clang and the lld inside zig,
@@ -12,12 +12,11 @@ import shutil
 from itertools import pairwise
 from pathlib import Path
 
-from gotoolforge import paths, run, store
+from gotoolforge import run, store
 from gotoolforge.errors import StoreError, ToolchainError
-from gotoolforge.run import Command, quote
+from gotoolforge.forge.wrapping import wrap, wrap_compiler
+from gotoolforge.run import Command
 
-# Words after which nothing is linked.
-_NO_LINK = "-c|-S|-E|-M|-MM|-fsyntax-only|--version|-V|-qversion|-print-*|--print-*|-dump*"
 # GCC's sources narrow constants in initialisers, which clang takes for an error, and configure
 # scripts take a remark on stderr for a no.
 _QUIET = ("-Wno-c++11-narrowing", "-Wno-unused-command-line-argument")
@@ -25,18 +24,7 @@ _QUIET = ("-Wno-c++11-narrowing", "-Wno-unused-command-line-argument")
 _EMPTY = ("m", "pthread", "rt", "dl", "util", "resolv", "crypt", "xnet")
 
 
-def share_answers(folder: Path) -> None:
-    """Make `folder` hold what every configure script sources, and the answers that it shares."""
-    store.ensure_dir(folder / "answers")
-    site = (paths.recipes_dir() / "config.site").read_bytes()
-    try:
-        store.write_atomically(folder / "config.site", site)
-    except OSError as error:
-        what = f"cannot write {folder}: {error.strerror}"
-        raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
-
-
-def prepare_host(zig: Path, triple: str, folder: Path) -> None:
+def prepare_zig(zig: Path, triple: str, folder: Path) -> None:
     """Make `folder` hold bin/host-{cc,c++,ar,ranlib} and the libraries that they link.
 
     `zig` is the program, `triple` its name for this machine with musl. Takes a minute or two, since
@@ -51,22 +39,13 @@ def prepare_host(zig: Path, triple: str, folder: Path) -> None:
     for name in _EMPTY:
         (lib / f"lib{name}.a").write_bytes(b"!<arch>\n")
     programs = store.ensure_dir(folder / "bin")
-    _script(programs / "host-ld", (str(zig), "ld.lld"))
+    wrap(programs / "host-ld", (str(zig), "ld.lld"))
     for tool in ("ar", "ranlib"):
-        _script(programs / f"host-{tool}", (str(zig), tool))
-    link = ("-static", "-nostdlib", f"--ld-path={programs / 'host-ld'}", f"-L{lib}", "-Wl,-s",
-            "-Wl,--eh-frame-hdr", "-Wl,--build-id=none", str(start))  # fmt: skip
+        wrap(programs / f"host-{tool}", (str(zig), tool))
+    link = ("-nostdlib", f"--ld-path={programs / 'host-ld'}", f"-L{lib}", "-Wl,--eh-frame-hdr",
+            str(start))  # fmt: skip
     for name, words in compile_words.items():
-        text = (
-            "#!/bin/sh\n"
-            f'for word; do case $word in {_NO_LINK}) exec {quote(words)} "$@";; esac; done\n'
-            f'exec {quote((*words, *link))} "$@" {quote([str(one) for one in libraries])}\n'
-        )
-        store.write_atomically(programs / f"host-{name}", text, mode=0o755)
-
-
-def _script(path: Path, words: tuple[str, ...]) -> None:
-    store.write_atomically(path, f'#!/bin/sh\nexec {quote(words)} "$@"\n', mode=0o755)
+        wrap_compiler(programs / f"host-{name}", words, link, libraries)
 
 
 def _compile_words(
@@ -87,11 +66,10 @@ def _compile_words(
     if not found:
         raise _surprise(zig, "does not say how it compiles", answer.err)
     mode = ("--driver-mode=g++",) if driver == "c++" else ()
-    neutral = f"-ffile-prefix-map={store.place('forge')}=/forge"
     # A root without anything in it: clang would look for the machine's own GCC and what is in it.
     root = f"--sysroot={folder / 'root'}"
     return (str(zig), "clang", *mode, f"--target={triple}", root, "-nostdlibinc", "-nobuiltininc",
-            *found, neutral, *_QUIET)  # fmt: skip
+            *found, *_QUIET)  # fmt: skip
 
 
 def _collect_libraries(
