@@ -6,7 +6,8 @@ Threads of our own, since `concurrent.futures` imports `logging`: 30 ms that a w
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from gotoolforge.run import stop_all
@@ -39,6 +40,21 @@ def ahead(work: Callable[[], T]) -> Callable[[], T]:
         return done[0]
 
     return wait
+
+
+@contextmanager
+def meanwhile(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+    """`ahead` for the time of the body: when that ends, or raises, `work` has ended too."""
+    wait = ahead(work)
+    try:
+        yield wait
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            stop_all()
+        with contextlib.suppress(BaseException):
+            wait()
+        raise
+    wait()
 
 
 def side_by_side(items: tuple[Item, ...], work: Callable[[Item], T]) -> tuple[T, ...]:

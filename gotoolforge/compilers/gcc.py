@@ -8,8 +8,8 @@ from pathlib import Path
 from gotoolforge.compilers.toolchain import Toolchain
 from gotoolforge.console import Console
 from gotoolforge.errors import ToolchainError
-from gotoolforge.forge.identity import host_name, toolchain_digest, toolchain_dir
-from gotoolforge.forge.recipe import ForgeRecipe, chosen_languages, chosen_recipe, load_recipe
+from gotoolforge.forge.identity import as_toolchain, host_name, toolchain_digest, toolchain_dir
+from gotoolforge.forge.recipe import ForgeRecipe, chosen_languages, chosen_recipe
 from gotoolforge.target import Target
 
 
@@ -34,7 +34,8 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
     forge = chosen_recipe()
     prefix, digest, languages = _folder(forge, target)
     if not (prefix / "manifest.json").is_file():
-        from gotoolforge.forge.build import Order, expected_minutes, forge_toolchains
+        from gotoolforge.forge.build import Order, forge_toolchains
+        from gotoolforge.forge.pace import expected_minutes
 
         console.say(
             f"there is no GCC toolchain for {target.name} yet: forging one takes about "
@@ -43,24 +44,6 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
         order = Order(targets=(target,), languages=languages, offline=offline, forge=forge)
         forge_toolchains(order, console)
     return as_toolchain(prefix, target, digest, languages)
-
-
-def as_toolchain(
-    prefix: Path, target: Target, digest: str, languages: tuple[str, ...]
-) -> Toolchain:
-    """What the build driver needs to know of a forged toolchain."""
-    program = prefix / "bin" / target.triple
-    return Toolchain(
-        family="gcc",
-        target=target.name,
-        version=load_recipe().version_words,
-        digest=digest,
-        prefix=prefix,
-        sysroot=prefix / target.triple,
-        cc=program.with_name(f"{target.triple}-gcc"),
-        cxx=program.with_name(f"{target.triple}-g++") if "c++" in languages else None,
-        ar=program.with_name(f"{target.triple}-ar"),
-    )
 
 
 def _folder(forge: ForgeRecipe, target: Target) -> tuple[Path, str, tuple[str, ...]]:

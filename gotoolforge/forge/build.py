@@ -1,6 +1,5 @@
 """The story of a toolchain: sources, host compiler, stages, self-check, publication."""
 
-import contextlib
 import re
 import shutil
 import time
@@ -9,16 +8,16 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import fetch, jsontext, run, sources, store
-from gotoolforge.beside import ahead, side_by_side
+from gotoolforge import fetch, run, sources, store
+from gotoolforge.beside import meanwhile, side_by_side
 from gotoolforge.console import Console
 from gotoolforge.distro import install_command
-from gotoolforge.errors import StoreError, ToolchainError
+from gotoolforge.errors import ToolchainError
 from gotoolforge.fetch import Fetched
 from gotoolforge.forge import manifest, probe
-from gotoolforge.forge.host_gcc import prepare_gcc
-from gotoolforge.forge.host_zig import prepare_zig
+from gotoolforge.forge.host import ensure_compiler, ensure_libraries, worker_for, workshop
 from gotoolforge.forge.identity import (
+    as_toolchain,
     host_compiler,
     load_components,
     toolchain_digest,
@@ -26,11 +25,10 @@ from gotoolforge.forge.identity import (
 )
 from gotoolforge.forge.jobserver import JobServer, affordable_jobs
 from gotoolforge.forge.manifest import Component, Manifest, Patch
-from gotoolforge.forge.recipe import LANGUAGES, ForgeRecipe, Pace, compiled_by, load_recipe
-from gotoolforge.forge.stages import library_stages, target_stages
-from gotoolforge.forge.work import Timing, Worker
-from gotoolforge.forge.workshop import Workshop
-from gotoolforge.forge.wrapping import share_answers
+from gotoolforge.forge.pace import remember_pace
+from gotoolforge.forge.recipe import LANGUAGES, ForgeRecipe, compiled_by, load_recipe
+from gotoolforge.forge.stages import target_stages
+from gotoolforge.forge.work import Timing
 from gotoolforge.target import Target, default_target
 
 _LIBRARIES = ("gmp", "mpfr", "mpc")
@@ -78,35 +76,31 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
         shared = [_tree_path(forge, fetched[name], target) for name in _LIBRARIES]
         # libc and libc++ are compiled while the rest is unpacked.
         said = console.labelled("host compiler")
-        compiler = ahead(lambda: ensure_compiler(forge, pinned, shared, tools, said))
-        trees = {one.name: _unpack(forge, fetched, one, console) for one, _ in missing}
+        with meanwhile(lambda: ensure_compiler(forge, pinned, shared, tools, said)) as compiler:
+            trees = {one.name: _unpack(forge, fetched, one, console) for one, _ in missing}
         host = compiler()
         with JobServer(affordable_jobs()) as pool:
             said = console.labelled("host libraries")
-            # Only GCC itself needs them; binutils is made meanwhile.
-            libraries = ahead(
-                lambda: ensure_libraries(
-                    forge, host, trees[target.name], pool, said, launcher=order.launcher
-                )
-            )
-            jobs_left = tuple(
-                _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=host,
-                     libraries=libraries, target=target, digest=digest, order=order)
-                for target, digest in missing
-            )  # fmt: skip
 
-            def one(job: _Job) -> None:
-                said = console.labelled(job.target.name) if len(jobs_left) > 1 else console
-                _forge_one(job, pool, said)
+            def make_libraries() -> None:
+                any_trees = trees[target.name]
+                ensure_libraries(forge, host, any_trees, pool, said, launcher=order.launcher)
 
-            # Two at a time: while one configures, which is one process after another, or links
-            # cc1, the other compiles. The pool keeps their jobs within the machine's.
-            try:
+            # Only GCC itself needs them; binutils is made beside them.
+            with meanwhile(make_libraries) as libraries:
+                jobs_left = tuple(
+                    _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=host,
+                         libraries=libraries, target=target, digest=digest, order=order)
+                    for target, digest in missing
+                )  # fmt: skip
+
+                def one(job: _Job) -> None:
+                    said = console.labelled(job.target.name) if len(jobs_left) > 1 else console
+                    _forge_one(job, pool, said)
+
+                # Two at a time: while one configures, which is one process after another, or links
+                # cc1, the other compiles. The pool keeps their jobs within the machine's.
                 side_by_side(jobs_left, one)
-            except BaseException:
-                with contextlib.suppress(BaseException):
-                    libraries()
-                raise
     return tuple(toolchain_dir(*job) for job in jobs)
 
 
@@ -118,12 +112,6 @@ def _tools_before_gcc(order: Order, forge: ForgeRecipe, console: Console) -> str
     first = msgspec.structs.replace(order, targets=(native,), languages=LANGUAGES,
                                     forge=compiled_by(forge, "zig"))  # fmt: skip
     return f"{forge_toolchains(first, console)[0]}/bin/{native.triple}-"
-
-
-def expected_minutes() -> int:
-    """How long a first forging takes here, by what this machine or the recipe's took."""
-    pace = {**load_recipe().pace, **_remembered_pace()}
-    return max(1, round(sum(one.seconds for one in pace.values()) / 60))
 
 
 def is_forged(prefix: Path) -> bool:
@@ -188,104 +176,27 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
     with store.locked(f"forge-{job.label}", waiting=console.say):
         if is_forged(final):
             return
-        shop = _workshop(job.forge, job.trees, job.label, job.host, job.order.launcher)
+        shop = workshop(job.forge, job.trees, job.label, job.host, job.order.launcher)
         store.ensure_dir(shop.out / job.target.triple)
-        worker = _worker(job.forge, shop.work, f"forge-{job.label}", pool, console)
+        worker = worker_for(job.forge, shop.work, f"forge-{job.label}", pool, console)
         stages = target_stages(job.forge, shop, job.target, job.order.languages)
         timings = worker.do_all(stages, job.target.name, waits={"xgcc": job.libraries})
         with (
             store.scratch_dir() as scratch,
             console.step(f"{job.target.name}: self-check", long=True),
         ):
-            probe.check_toolchain(shop.out, job.target, job.order.languages, scratch, console)
+            made = as_toolchain(shop.out, job.target, job.digest, job.order.languages)
+            probe.check_toolchain(made, job.target, scratch, console)
         manifest.write_all(shop.out, _describe(job, timings))
         if final.exists():
             shutil.rmtree(final)
         store.publish(shop.out, final)
-        _remember_pace(timings)
+        remember_pace(timings)
         if not job.order.keep:
             shutil.rmtree(shop.work, ignore_errors=True)
     console.say(f"{job.target.name}: forged in {final}")
     if host_compiler(job.forge).libc != "musl":
         console.warn("its own programs hold a static glibc, which is a fallback: zig's hold musl")
-
-
-def ensure_compiler(
-    forge: ForgeRecipe, pinned: Path, shared: list[Path], tools: str, console: Console
-) -> Path:
-    """The host compiler, which all targets share: a folder with bin/ and lib/.
-
-    `pinned` is the unpacked package of the host's source, `shared` are the trees of what will be
-    made with it, and `tools` stands before `gcc` in the name of a compiler that is no package.
-    Raises ToolchainError.
-    """
-    compiler = host_compiler(forge)
-    decides = msgspec.to_builtins(forge.host)
-    del decides["compiler"]
-    value = [forge.format, decides, msgspec.to_builtins(forge.libraries), compiler.identity,
-             [one.name for one in (pinned, *shared)]]  # fmt: skip
-    # Its name ends up in `gcc -v`, so only what decides what is made may be in it.
-    host = store.place("forge", "host", store.short(store.digest_of(value)))
-    share_answers(host)
-    ready = host / "compiler"
-    with store.locked(f"forge-host-{host.name}", waiting=console.say):
-        if not ready.is_file():
-            with console.step(f"host compiler: {compiler.words}", long=True):
-                if compiler.name == "zig":
-                    prepare_zig(pinned / "zig", compiler.triple, host)
-                else:
-                    prepare_gcc(tools, host)
-            store.write_atomically(ready, b"")
-    return host
-
-
-def ensure_libraries(
-    forge: ForgeRecipe,
-    host: Path,
-    trees: dict[str, Path],
-    pool: JobServer,
-    console: Console,
-    *,
-    launcher: str = "",
-) -> None:
-    """gmp, mpfr and mpc in the folder of the host compiler that makes them.
-
-    `trees` are the unpacked sources by component. Raises ToolchainError.
-    """
-    ready = host / "ready"
-    if ready.is_file():
-        return
-    with store.locked(f"forge-host-{host.name}", waiting=console.say):
-        if ready.is_file():
-            return
-        shop = _workshop(forge, trees, f"host-{host.name}", host, launcher)
-        worker = _worker(forge, shop.work, f"forge-host-{host.name}", pool, console)
-        timings = worker.do_all(library_stages(forge, shop), "host libraries")
-        _remember_pace(timings)
-        store.write_atomically(ready, b"")
-        shutil.rmtree(shop.work, ignore_errors=True)
-
-
-def _workshop(
-    forge: ForgeRecipe, trees: dict[str, Path], label: str, host: Path, launcher: str
-) -> Workshop:
-    compiler = host_compiler(forge)
-    shop = Workshop(
-        root=store.place("forge"),
-        work=store.place("forge", "work", label),
-        host=host,
-        sources=trees,
-        host_triple=compiler.triple,
-        compiler_type="clang" if compiler.name == "zig" else "gcc",
-        launcher=launcher,
-    )
-    store.ensure_dir(shop.answers)
-    return shop
-
-
-def _worker(forge: ForgeRecipe, work: Path, name: str, pool: JobServer, console: Console) -> Worker:
-    pace = {**forge.pace, **_remembered_pace()}
-    return Worker(work=work, logs=store.place("logs", name), console=console, jobs=pool, pace=pace)
 
 
 def _describe(job: _Job, timings: dict[str, Timing]) -> Manifest:
@@ -313,31 +224,6 @@ def _describe(job: _Job, timings: dict[str, Timing]) -> Manifest:
         seconds={name: one.seconds for name, one in timings.items()},
         cpu_seconds={name: one.cpu for name, one in timings.items()},
     )
-
-
-def _pace_file() -> Path:
-    return store.place("forge", "pace.json")
-
-
-def _remembered_pace() -> dict[str, Pace]:
-    try:
-        return msgspec.json.decode(_pace_file().read_bytes(), type=dict[str, Pace])
-    except (OSError, msgspec.DecodeError):
-        return {}
-
-
-def _remember_pace(timings: dict[str, Timing]) -> None:
-    known = _remembered_pace()
-    known |= {
-        name: Pace(seconds=one.seconds, lines=one.lines)
-        for name, one in timings.items()
-        if one.whole
-    }
-    try:
-        store.write_atomically(_pace_file(), jsontext.compact(known))
-    except OSError as error:
-        what = f"cannot write {_pace_file()}: {error.strerror}"
-        raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
 
 
 def _require_tools(tools: tuple[str, ...]) -> None:

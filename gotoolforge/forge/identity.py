@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 
 from gotoolforge import recipe, run, store
+from gotoolforge.compilers.toolchain import Toolchain
 from gotoolforge.distro import install_command
 from gotoolforge.errors import ToolchainError
-from gotoolforge.forge.recipe import LANGUAGES, ForgeRecipe, compiled_by
+from gotoolforge.forge.recipe import LANGUAGES, ForgeRecipe, compiled_by, load_recipe
 from gotoolforge.recipe import Source
 from gotoolforge.run import Command
 from gotoolforge.target import Target, default_target
@@ -134,3 +135,21 @@ def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, .
 def toolchain_dir(target: Target, digest: str) -> Path:
     """Where the finished toolchain lies in the store."""
     return store.place("toolchains", f"{target.name}-gcc-{store.short(digest)}")
+
+
+def as_toolchain(
+    prefix: Path, target: Target, digest: str, languages: tuple[str, ...]
+) -> Toolchain:
+    """What the build driver needs to know of a forged toolchain."""
+    program = prefix / "bin" / target.triple
+    return Toolchain(
+        family="gcc",
+        target=target.name,
+        version=load_recipe().version_words,
+        digest=digest,
+        prefix=prefix,
+        sysroot=prefix / target.triple,
+        cc=program.with_name(f"{target.triple}-gcc"),
+        cxx=program.with_name(f"{target.triple}-g++") if "c++" in languages else None,
+        ar=program.with_name(f"{target.triple}-ar"),
+    )

@@ -1,6 +1,7 @@
 """The self-check of a toolchain before it is published: programs compiled, linked, judged and run.
 
-The programs and the ways to compile them are data: `recipes/probes.toml`.
+The programs and the ways to compile them are data: `recipes/probes.toml`. The last one is Go's and
+C's, compiled as `build` would.
 """
 
 from collections.abc import Iterator
@@ -8,14 +9,20 @@ from pathlib import Path
 
 import msgspec
 
-from gotoolforge import emulator, paths, run
+from gotoolforge import emulator, paths, run, store
 from gotoolforge.beside import side_by_side
+from gotoolforge.compilers.toolchain import Toolchain
 from gotoolforge.console import Console
 from gotoolforge.elf import read_elf
-from gotoolforge.errors import EmulatorError, ToolchainError
-from gotoolforge.run import Command
+from gotoolforge.errors import EmulatorError, GoError, TargetError, ToolchainError
+from gotoolforge.gobuild import DriverOptions, compute
+from gotoolforge.goflags import GoFlags
+from gotoolforge.gosdk import find_go, require_target
+from gotoolforge.run import Answer, Command
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
+
+_CGO = "cgo.go"
 
 
 class Probe(Row, frozen=True):
@@ -49,15 +56,16 @@ def load_probes() -> Probes:
 
 
 def check_toolchain(
-    prefix: Path, target: Target, languages: tuple[str, ...], scratch: Path, console: Console
+    toolchain: Toolchain, target: Target, scratch: Path, console: Console
 ) -> tuple[Outcome, ...]:
-    """Compile and run every probe with the toolchain in `prefix`; what came of each.
+    """Compile and run every probe with the toolchain; what came of each.
 
     Foreign programs run under qemu-user; without one they are compiled and judged only, and that is
-    said. The toolchain's own programs have to be static. Raises ToolchainError, naming the probes,
-    if one fails.
+    said, as it is where no Go is at hand. The toolchain's own programs have to be static. Raises
+    ToolchainError, naming the probes, if one fails.
     """
-    table = load_probes()
+    table, prefix = load_probes(), toolchain.prefix
+    languages = ("c", "c++") if toolchain.cxx else ("c",)
     try:
         runner: tuple[str, ...] | None = emulator.runner(target)
     except EmulatorError as error:
@@ -77,13 +85,38 @@ def check_toolchain(
         problem = _try(prefix, target, probe, flags, scratch / name, runner)
         return Outcome(probe=probe.file, flags=flags, problem=problem)
 
-    outcomes = side_by_side(ways, one)
+    outcomes = (*side_by_side(ways, one), *_try_cgo(toolchain, target, scratch, runner, console))
     bad = [f"  {one.probe} {' '.join(one.flags)}: {one.problem}" for one in outcomes if one.problem]
     bad += [f"  {path.relative_to(prefix)}: {why}" for path, why in _bound_programs(prefix)]
     if bad:
         what = f"the toolchain for {target.name} failed its self-check:\n" + "\n".join(bad)
         raise ToolchainError(what, hint="it is not published; please report this with the log")
     return outcomes
+
+
+def _try_cgo(
+    toolchain: Toolchain,
+    target: Target,
+    scratch: Path,
+    runner: tuple[str, ...] | None,
+    console: Console,
+) -> Iterator[Outcome]:
+    try:
+        sdk = find_go(scratch, console, offline=True)
+        require_target(sdk, target, cgo=True)
+    except (GoError, TargetError) as error:
+        console.warn(f"no cgo program was tried: {error.what.splitlines()[0]}")
+        return
+    # The cache that `build` will use: what is compiled of Go's own library is ready then.
+    gocache = store.place("gocache", store.short(toolchain.digest))
+    command = compute(target, toolchain, GoFlags(), DriverOptions(), gocache=gocache)
+    made = scratch / "cgo"
+    argv = (str(sdk.binary), "build", *command.flags, "-o", str(made),
+            str(paths.recipes_dir() / "probes" / _CGO))  # fmt: skip
+    env = {**command.env, "GOWORK": "off", "GOTOOLCHAIN": "local"}
+    answer = run.ask(Command(argv=argv, cwd=scratch, env=env))
+    problem = _judge(made, target, runner) if answer.code == 0 else _uncompiled(answer)
+    yield Outcome(probe=_CGO, flags=(), problem=problem)
 
 
 def _bound_programs(prefix: Path) -> Iterator[tuple[Path, str]]:
@@ -116,11 +149,20 @@ def _try(
             *libraries, "-lm")  # fmt: skip
     answer = run.ask(Command(argv=argv))
     if answer.code:
-        return f"does not compile: {answer.err.strip()[-600:]}"
+        return _uncompiled(answer)
+    return _judge(made, target, runner, pie="-static-pie" in flags)
+
+
+def _uncompiled(answer: Answer) -> str:
+    return f"does not compile: {answer.err.strip()[-600:]}"
+
+
+def _judge(made: Path, target: Target, runner: tuple[str, ...] | None, *, pie: bool = False) -> str:
+    """What is wrong with a compiled program, or with what it says when it runs; or nothing."""
     facts = read_elf(made)
     if facts.interpreter or facts.needed:
         return f"is not static: it needs {facts.interpreter or ', '.join(facts.needed)}"
-    if (facts.type == "DYN") != ("-static-pie" in flags):
+    if (facts.type == "DYN") != pie:
         return f"is {facts.type}, which these flags do not ask for"
     want = target.elf
     if (facts.machine, facts.bits, facts.order) != (want.machine, want.bits, want.order):

@@ -18,8 +18,9 @@ from gotoolforge.elf import read_elf
 from gotoolforge.errors import ToolchainError
 from gotoolforge.forge.build import fetch_components
 from gotoolforge.forge.host_gcc import prepare_gcc
-from gotoolforge.forge.identity import host_triple
+from gotoolforge.forge.identity import as_toolchain, host_triple
 from gotoolforge.forge.manifest import load_manifest
+from gotoolforge.forge.probe import check_toolchain
 from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.forge.stages import target_stages
 from gotoolforge.forge.workshop import Workshop
@@ -82,6 +83,29 @@ def test_its_own_programs_need_nothing_of_a_host(prefix: Path) -> None:
     verdicts = {one["path"]: one["verdict"] for one in json.loads(done.stdout)["files"]}
     assert done.returncode == 0, verdicts
     assert set(verdicts.values()) == {"musl-static"}
+
+
+def test_the_self_check_names_what_fails(
+    prefix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, target = load_manifest(prefix), find_target("amd64")
+    whole = as_toolchain(prefix, target, made.digest, made.languages)
+    outcomes = check_toolchain(whole, target, store.ensure_dir(tmp_path / "one"), Console())
+    assert outcomes[-1].probe == "cgo.go"
+    assert not capsys.readouterr().err
+    broken = tmp_path / "broken"
+    subprocess.run(["cp", "-a", prefix, broken], check=True)
+    for file in broken.rglob("libatomic.a"):
+        file.unlink()
+    strip = broken / "bin" / f"{TRIPLE}-strip"
+    strip.unlink()
+    shutil.copy("/bin/ls", strip)
+    other = as_toolchain(broken, target, made.digest, made.languages)
+    with pytest.raises(ToolchainError) as caught:
+        check_toolchain(other, target, store.ensure_dir(tmp_path / "two"), Console())
+    bad = [line.split(":")[0].split()[0] for line in caught.value.what.splitlines()[1:]]
+    assert {"atomics.c", f"bin/{TRIPLE}-strip"} <= set(bad)
+    assert not {"threads.c", "cgo.go"} & set(bad)
 
 
 def test_no_file_holds_a_path_of_the_machine_that_made_it(prefix: Path) -> None:
@@ -213,7 +237,8 @@ _HOST_ONLY = """
 import sys
 from gotoolforge import sources
 from gotoolforge.console import Console
-from gotoolforge.forge.build import ensure_compiler, ensure_libraries, fetch_components
+from gotoolforge.forge.build import fetch_components
+from gotoolforge.forge.host import ensure_compiler, ensure_libraries
 from gotoolforge.forge.jobserver import JobServer
 from gotoolforge.forge.recipe import load_recipe
 forge, console = load_recipe(), Console(quiet=True)

@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from gotoolforge import holes, store
+from gotoolforge.beside import meanwhile
 from gotoolforge.console import Console
 from gotoolforge.errors import ToolchainError, UsageError
-from gotoolforge.forge import manifest, transfer
-from gotoolforge.forge.identity import host_compiler, toolchain_digest
+from gotoolforge.forge import manifest, probe, transfer
+from gotoolforge.forge.identity import as_toolchain, host_compiler, toolchain_digest
 from gotoolforge.forge.jobserver import JobServer
 from gotoolforge.forge.manifest import Component, Manifest, Patch
 from gotoolforge.forge.progress import describe
@@ -222,6 +223,48 @@ def test_a_stage_waits_for_what_others_make(tmp_path: Path) -> None:
         worker(tmp_path, pool).do_all(
             (stage(tmp_path / "obj", f"test -f {tmp_path}/ready"),), "t", waits=waits
         )
+
+
+def test_what_runs_beside_has_ended_when_its_body_fails() -> None:
+    ended = []
+
+    def work() -> str:
+        time.sleep(0.2)
+        ended.append(True)
+        return "made"
+
+    with pytest.raises(KeyError), meanwhile(work):
+        raise KeyError
+    assert ended == [True]
+    with meanwhile(work) as made:
+        pass
+    assert (made(), len(ended)) == ("made", 2)
+
+
+def test_what_fails_beside_is_raised_when_it_is_asked_for_or_in_the_end() -> None:
+    def work() -> None:
+        raise ToolchainError("no", hint="none")
+
+    with pytest.raises(ToolchainError), meanwhile(work):
+        time.sleep(0.05)
+    with pytest.raises(ToolchainError), meanwhile(work) as wait:
+        wait()
+
+
+def test_without_a_go_the_self_check_says_what_was_not_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GOTOOLFORGE_GO", str(tmp_path / "go"))
+    target = find_target("amd64")
+    broken = as_toolchain(tmp_path, target, "0" * 64, ("c",))
+    broken.cc.parent.mkdir()
+    broken.cc.write_text("#!/bin/sh\necho no >&2; exit 1\n")
+    broken.cc.chmod(0o755)
+    with pytest.raises(ToolchainError) as caught:
+        probe.check_toolchain(broken, target, tmp_path, Console())
+    assert "threads.c" in caught.value.what
+    assert "cgo.go" not in caught.value.what
+    assert "no cgo program was tried: no such go" in capsys.readouterr().err
 
 
 def test_a_stage_is_done_once_and_again_when_its_words_change(tmp_path: Path) -> None:
