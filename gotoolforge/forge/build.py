@@ -60,8 +60,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     """Forge the toolchain of every target that the store does not hold; where each lies.
 
-    Raises ToolchainError for a missing tool, a stage that fails or a self-check that does not pass,
-    FetchError, StoreError. What was done stays, and the same call goes on from there.
+    Raises ToolchainError for a missing tool, a stage that fails or a self-check that does not pass
+    (of several targets, when the others are done), FetchError, StoreError. What was done stays, and
+    the same call goes on from there.
     """
     forge = order.forge or load_recipe()
     digests = [toolchain_digest(forge, one, order.languages) for one in order.targets]
@@ -94,14 +95,31 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
                     for target, digest in missing
                 )  # fmt: skip
 
+                failed: list[ToolchainError] = []
+
                 def one(job: _Job) -> None:
                     said = console.labelled(job.target.name) if len(jobs_left) > 1 else console
-                    _forge_one(job, pool, said)
+                    try:
+                        _forge_one(job, pool, said)
+                    except ToolchainError as error:
+                        failed.append(error)
 
                 # Two at a time: while one configures, which is one process after another, or links
                 # cc1, the other compiles. The pool keeps their jobs within the machine's.
                 side_by_side(jobs_left, one)
+                if failed:
+                    raise _of_all(failed, len(jobs_left))
     return tuple(toolchain_dir(*job) for job in jobs)
+
+
+def _of_all(failed: list[ToolchainError], targets: int) -> ToolchainError:
+    """One error for what went wrong with some of the targets; the others were forged."""
+    if targets == 1:
+        return failed[0]
+    # What they share, gmp for one, fails for each of them.
+    reasons = dict.fromkeys(one.what for one in failed)
+    what = "\n".join([*reasons, f"{len(failed)} of {targets} targets failed"])
+    return ToolchainError(what, hint=failed[0].hint, log=failed[0].log)
 
 
 def _tools_before_gcc(order: Order, forge: ForgeRecipe, console: Console) -> str:

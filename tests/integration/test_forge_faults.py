@@ -98,6 +98,16 @@ def test_a_stop_ends_every_child_and_the_next_run_goes_on(number: signal.Signals
     _wait(lambda: not _working_below(work))
 
 
+def test_a_target_that_fails_does_not_stop_the_others(tool: Run, tmp_path: Path) -> None:
+    make = tmp_path / "make"
+    make.write_text("#!/bin/sh\necho 'make: *** out of order' >&2; exit 2\n")
+    make.chmod(0o755)
+    words = ("toolchain", "build", "s390x", "ppc64le", "--languages", "c")
+    done = tool(*words, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    named = ("s390x-alpine-musl: binutils", "powerpc64le-alpine-musl: binutils")
+    assert_error(done, errors.ToolchainError, *named, "2 of 2 targets failed", "out of order")
+
+
 def test_a_second_forger_waits_for_the_first() -> None:
     first, _ = _begin()
     words = [sys.executable, "-m", "gotoolforge", *VICTIM]
