@@ -29,10 +29,6 @@ from gotoolforge.target import Target
 _MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true",
                # Warnings about GCC's own code: a tenth of its compilation's time, 60,000 lines.
                "LOOSE_WARN=-w", "STRICT_WARN=-w")  # fmt: skip
-# --disable-analyzer still compiles some sixty files, to nothing; two of them hold what is called.
-_NO_ANALYZER = r"""/^ANALYZER_OBJS = /,/[^\]$/c\
-ANALYZER_OBJS = analyzer/analyzer-language.o analyzer/analyzer-pass.o
-"""
 # Names of the answers that are the same for every target; the others (ac_cv_env_target_alias,
 # gcc_cv_as_*, ac_cv_path_*) are not, or name folders.
 _ABOUT_THE_HOST = (
@@ -125,7 +121,6 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
             configure,
             _make("configure-gcc"),
             ("sed", "-i", neutral, "gcc/configargs.h"),
-            ("sed", "-i", _NO_ANALYZER, "gcc/Makefile"),
             _make("all-gcc"),
         ),
         _share_answers(shop),
