@@ -27,7 +27,7 @@ from gotoolforge.target import Target
 # GCC's own make rules: no documentation, and libraries in lib, not in lib64 or lib32. It has to be
 # part of $(MAKE), since the top-level Makefile clears MAKEOVERRIDES.
 _MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true",
-               # Warnings about GCC's own code: a tenth of its compilation's time, 60,000 lines.
+               # Warnings about GCC's own code are 60,000 lines of log, and 3 % of its time.
                "LOOSE_WARN=-w", "STRICT_WARN=-w")  # fmt: skip
 # Names of the answers that are the same for every target; the others (ac_cv_env_target_alias,
 # gcc_cv_as_*, ac_cv_path_*) are not, or name folders.

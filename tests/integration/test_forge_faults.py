@@ -153,18 +153,7 @@ def test_killed_in_every_stage_it_makes_the_same_in_the_end(tool: Run, tmp_path:
     whole = tool(*words)
     assert whole.returncode == 0, whole.stderr
     (tmp_path / "downloads").symlink_to(store.place("downloads"))
-    left = {
-        "gmp",
-        "mpfr",
-        "mpc",
-        "binutils",
-        "xgcc",
-        "headers",
-        "libgcc",
-        "musl",
-        "libs",
-        "install",
-    }
+    left = set("gmp mpfr mpc binutils xgcc headers libgcc musl libs install".split())
     argv = [sys.executable, "-m", "gotoolforge", *words]
     env = {**os.environ, "GOTOOLFORGE_CACHE": str(tmp_path)}
     while left:
