@@ -16,7 +16,7 @@ from gotoolforge.forge.recipe import ForgeRecipe
 from gotoolforge.forge.stages import library_stages
 from gotoolforge.forge.work import Worker
 from gotoolforge.forge.workshop import Workshop
-from gotoolforge.forge.wrapping import share_answers
+from gotoolforge.forge.wrapping import share_answers, wrap
 
 
 def ensure_compiler(
@@ -44,6 +44,8 @@ def ensure_compiler(
                     prepare_zig(pinned / "zig", compiler.triple, host)
                 else:
                     prepare_gcc(tools, host)
+            for name in ("host-cc", "host-c++"):
+                wrap(host / "ccache" / name, ("ccache", str(host / "bin" / name)))
             store.write_atomically(ready, b"")
     return host
 

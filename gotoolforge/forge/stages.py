@@ -13,12 +13,12 @@ import msgspec
 from gotoolforge import jsontext, store
 from gotoolforge.forge.recipe import ForgeRecipe
 from gotoolforge.forge.workshop import (
-    HOST_TOOLS,
     NEUTRAL,
     Stage,
     Workshop,
     host_env,
     launched,
+    launcher_path,
     target_env,
 )
 from gotoolforge.run import Command
@@ -26,9 +26,7 @@ from gotoolforge.target import Target
 
 # GCC's own make rules: no documentation, and libraries in lib, not in lib64 or lib32. It has to be
 # part of $(MAKE), since the top-level Makefile clears MAKEOVERRIDES.
-_MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true",
-               # Warnings about GCC's own code are 60,000 lines of log, and 3 % of its time.
-               "LOOSE_WARN=-w", "STRICT_WARN=-w")  # fmt: skip
+_MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true")
 # Names of the answers that are the same for every target; the others (ac_cv_env_target_alias,
 # gcc_cv_as_*, ac_cv_path_*) are not, or name folders.
 _ABOUT_THE_HOST = (
@@ -266,7 +264,7 @@ def _chained(stages: list[Stage], forge: ForgeRecipe, shop: Workshop) -> tuple[S
 
     A launcher's words are left out: with and without one, a stage makes the same.
     """
-    dropped = launched(shop).keys() - HOST_TOOLS.keys()
+    dropped = launched(shop).keys()
     made, before = [], store.digest_of([forge.format, sorted(shop.sources)])
     for stage in stages:
         words = [
@@ -274,8 +272,7 @@ def _chained(stages: list[Stage], forge: ForgeRecipe, shop: Workshop) -> tuple[S
             for one in stage.commands
         ]
         text = jsontext.compact(words).decode()
-        if shop.launcher:
-            text = text.replace(f"{shop.launcher} host-", "host-")
+        text = text.replace(launcher_path(shop), "")
         neutral = text.replace(str(shop.root), NEUTRAL).replace(os.environ.get("PATH", ""), "")
         before = store.digest_of([stage.name, neutral, before])
         made.append(msgspec.structs.replace(stage, digest=before))

@@ -22,7 +22,8 @@ class Workshop(msgspec.Struct, frozen=True, kw_only=True):
 
     `sources` are unpacked trees by component; `host` has bin/ with the host compiler and, once
     `libraries` has run, lib/ with gmp, mpfr and mpc. `launcher` is a program in front of the host
-    compiler (ccache), which must not change what that makes; `compiler_type` is its word for it.
+    compiler (ccache), which must not change what that makes, with scripts below `host`;
+    `compiler_type` is its word for that compiler.
     """
 
     root: Path
@@ -82,31 +83,38 @@ def host_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
         **launched(shop),
         "CFLAGS": flags,
         "CXXFLAGS": flags,
-        "PATH": f"{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{launcher_path(shop)}{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "LC_ALL": "C",
         "SOURCE_DATE_EPOCH": "1",
     }
 
 
 def launched(shop: Workshop) -> dict[str, str]:
-    """The host compilers with the launcher before them, and what it must know; else nothing."""
+    """What the launcher must know of the host compiler; nothing without one."""
     if not shop.launcher:
         return {}
-    compilers = {name: tool for name, tool in HOST_TOOLS.items() if tool.endswith(("cc", "c++"))}
     return {
-        **{name: f"{shop.launcher} {tool}" for name, tool in compilers.items()},
         # The compiler is a script, which names this store; what it runs is known by its digest.
         "CCACHE_COMPILERCHECK": f"string:{shop.host.name}",
         "CCACHE_COMPILERTYPE": shop.compiler_type,
     }
 
 
+def launcher_path(shop: Workshop) -> str:
+    """What the launcher puts before PATH.
+
+    A host-cc of its own, not words in CC: GCC's checksum of itself (cc1-checksum.cc) holds those.
+    """
+    return f"{shop.host / shop.launcher}:" if shop.launcher else ""
+
+
 def target_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
     """The same for what also calls the new toolchain, with flags for the target's libraries."""
     flags = " ".join(forge.gcc.cflags_for_target)
+    host = host_env(forge, shop)
     return {
-        **host_env(forge, shop),
-        "PATH": f"{shop.out / 'bin'}:{shop.host / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        **host,
+        "PATH": f"{shop.out / 'bin'}:{host['PATH']}",
         "CFLAGS_FOR_TARGET": flags,
         "CXXFLAGS_FOR_TARGET": flags,
     }

@@ -13,6 +13,7 @@ _NO_LINK = "-c|-S|-E|-M|-MM|-fsyntax-only|--version|-V|-qversion|-print-*|--prin
 
 def wrap(script: Path, words: Sequence[str]) -> None:
     """A program named `script` that runs `words`, and its own words after them."""
+    store.ensure_dir(script.parent)
     store.write_atomically(script, f'#!/bin/sh\nexec {quote(words)} "$@"\n', mode=0o755)
 
 
