@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.forge]
 # Never forged to its end here, so that it is always there to be begun.
 VICTIM = ("toolchain", "build", "s390x", "--languages", "c")
 # A stage's note that it was begun lies there until it has ended.
-BEGUN = "forge/work/*/stamps/*.begun.json"
+BEGUN = "forge/*/*/stamps/*.begun.json"
 
 
 def assert_error(done: subprocess.CompletedProcess[str], kind: type, *words: str) -> None:
