@@ -3,9 +3,10 @@
 scripts/make_schemas.py
 """
 
+import inspect
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,9 +28,26 @@ def schema() -> bytes:
     made = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gotoolforge verify --json, version 1",
-        **msgspec.json.schema(Document),
+        **_tidy(msgspec.json.schema(Document)),
     }
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
+
+
+def _tidy(value: Any) -> Any:
+    """The same for every release of msgspec and Python.
+
+    They differ in the order of alternatives, and in the indentation that docstrings keep.
+    """
+    if isinstance(value, list):
+        return [_tidy(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _tidy(one) for name, one in value.items()}
+    if isinstance(words := made.get("description"), str):
+        made["description"] = inspect.cleandoc(words)
+    if "anyOf" in made:
+        made["anyOf"].sort(key=msgspec.json.encode)
+    return made
 
 
 if __name__ == "__main__":
