@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from gotoolforge import run, store
+from gotoolforge.beside import side_by_side
 from gotoolforge.errors import StoreError, ToolchainError
 from gotoolforge.forge.wrapping import wrap, wrap_compiler
-from gotoolforge.run import Command
+from gotoolforge.run import Answer, Command
 
 # GCC's sources narrow constants in initialisers, which clang takes for an error, and configure
 # scripts take a remark on stderr for a no.
@@ -76,14 +77,22 @@ def _collect_libraries(
     zig: Path, triple: str, scratch: Path, lib: Path
 ) -> tuple[Path, tuple[Path, ...]]:
     """Have zig link a program, and copy what it linked: the start file, and the libraries."""
-    argv = (str(zig), "c++", "-target", triple, "-static", "x.cc", "-o", "x", "-v")
-    answer = run.ask(Command(argv=argv, cwd=scratch, env=_caches(scratch)))
+    (scratch / "x.c").write_text("int main(void) { return 0; }\n")
+
+    def link(driver_and_source: tuple[str, str]) -> Answer:
+        driver, source = driver_and_source
+        # Without its sanitizer, whose runtime nothing compiled by clang itself asks for.
+        argv = (str(zig), driver, "-target", triple, "-static", "-fno-sanitize=undefined", source,
+                "-o", driver, "-v")  # fmt: skip
+        return run.ask(Command(argv=argv, cwd=scratch, env=_caches(scratch)))
+
+    # zig compiles them file by file: libc++ by one, and libc by another, in the same cache.
+    answer, _ = side_by_side((("c++", "x.cc"), ("cc", "x.c")), link)
     lines = [one for one in answer.err.splitlines() if one.startswith("ld.lld ")]
     words = shlex.split(lines[-1]) if lines else []
     files = [scratch / word for word in words if word.endswith((".o", ".a"))]
     start = next((one for one in files if one.name == "crt1.o"), None)
-    # zig adds its sanitizer's runtime, which nothing compiled by clang itself asks for.
-    wanted = [one for one in files if one.suffix == ".a" and "ubsan" not in one.name]
+    wanted = [one for one in files if one.suffix == ".a"]
     if answer.code or start is None or not any(one.name == "libc.a" for one in wanted):
         raise _surprise(zig, "does not link a C++ program", answer.err)
     try:
