@@ -110,15 +110,14 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
         *target.gcc_configure,
     )
     # The driver keeps its configure line (`gcc -v`), folders of this machine included.
-    neutral = f"s#{shop.root}#{NEUTRAL}#g"
+    neutral = f"/^TOPLEVEL_CONFIGURE_ARGUMENTS=/s#{shop.root}#{NEUTRAL}#g"
     commands = (
         Command(argv=("mkdir", "-p", str(shop.sysroot / "include")), cwd=shop.work),
         *_in(
             folder,
             env,
             configure,
-            _make("configure-gcc"),
-            ("sed", "-i", neutral, "gcc/configargs.h"),
+            ("sed", "-i", neutral, "Makefile"),
             _make("all-gcc"),
         ),
         _share_answers(shop),
