@@ -22,9 +22,10 @@ def wrap_compiler(
 ) -> None:
     """A compiler named `script` whose programs are static, stripped, and name no folder of ours.
 
-    Where it links, `link` stands before what it is told, and `libraries` after that.
+    It does not warn: warnings take time, and the sources are not ours. Where it links, `link`
+    stands before what it is told, and `libraries` after that.
     """
-    words = (*words, f"-ffile-prefix-map={store.place('forge')}=/forge")
+    words = (*words, "-w", f"-ffile-prefix-map={store.place('forge')}=/forge")
     link = (*words, "-static", "-Wl,-s", "-Wl,--build-id=none", *link)
     text = (
         "#!/bin/sh\n"
