@@ -13,10 +13,11 @@ from typing import IO, cast
 
 from gotoolforge import archive, store
 from gotoolforge.console import Console
-from gotoolforge.errors import OutputError, ToolchainError, UsageError
+from gotoolforge.errors import FetchError, OutputError, ToolchainError, UsageError
 from gotoolforge.forge import manifest
 from gotoolforge.forge.manifest import Manifest, load_manifest
 
+_AGAIN = "export it again; nothing was taken in"
 _SUFFIXES = (".tar.xz", ".tar.zst")
 # Level 19 takes ten times as long for a tenth less; 27 is a window of 128 MiB, in which the alike
 # parts of two compilers see each other.
@@ -90,7 +91,7 @@ def import_toolchain(file: Path, console: Console) -> tuple[Path, Manifest]:
         made = load_manifest(tops[0])
         if changed := manifest.changed_files(tops[0]):
             what = f"{file} is damaged: " + "; ".join(changed[:5])
-            raise ToolchainError(what, hint="export it again; nothing was taken in")
+            raise ToolchainError(what, hint=_AGAIN)
         final = folder / f"{made.target}-gcc-{store.short(made.digest)}"
         if final.exists():
             shutil.rmtree(final)
@@ -132,17 +133,24 @@ def _compressed(path: Path, name: str) -> Iterator[IO[bytes]]:
 
 
 def _unpack(file: Path, scratch: Path) -> None:
+    try:
+        archive.unpack(_plain(file, scratch), scratch / "tree")
+    except FetchError as error:
+        raise ToolchainError(error.what, hint=_AGAIN) from error
+
+
+def _plain(file: Path, scratch: Path) -> Path:
+    """The file, as a tarball that the standard library can read."""
     if not file.name.endswith(".zst"):
-        archive.unpack(file, scratch / "tree")
-        return
+        return file
     import zstandard
 
-    plain = scratch / "plain.tar"
+    plain = scratch / file.name.removesuffix(".zst")
     unsqueeze = zstandard.ZstdDecompressor(max_window_size=1 << _ZSTD_WINDOW)
     try:
         with file.open("rb") as source, plain.open("wb") as sink:
             unsqueeze.copy_stream(source, sink)
     except zstandard.ZstdError as error:
         what = f"{file} is not a whole archive: {error}"
-        raise ToolchainError(what, hint="export it again; nothing was taken in") from error
-    archive.unpack(plain, scratch / "tree")
+        raise ToolchainError(what, hint=_AGAIN) from error
+    return plain

@@ -446,6 +446,22 @@ def test_a_damaged_export_is_refused(tmp_path: Path, own_store: Path) -> None:
     assert not [*(own_store / "toolchains").glob("*")]
 
 
+@pytest.mark.parametrize("suffix", [".tar.xz", ".tar.zst"])
+def test_a_cut_export_is_named_and_how_to_get_a_whole_one_is_said(
+    tmp_path: Path, own_store: Path, suffix: str
+) -> None:
+    quiet = Console(quiet=True)
+    prefix = made_toolchain(tmp_path / "a")
+    (prefix / "bin" / "tool").write_bytes(os.urandom(1 << 20))
+    file = tmp_path / f"cut{suffix}"
+    transfer.export_toolchain(prefix, file, quiet)
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(ToolchainError, match=r"cut\.tar.* is not a whole archive") as caught:
+        transfer.import_toolchain(file, quiet)
+    assert "export it again" in str(caught.value.hint)
+    assert not [*(own_store / "toolchains").glob("*")]
+
+
 def test_changed_missing_and_new_files_are_told_apart(tmp_path: Path) -> None:
     prefix = made_toolchain(tmp_path)
     (prefix / "bin" / "alias").unlink()
