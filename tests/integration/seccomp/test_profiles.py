@@ -47,7 +47,8 @@ def test_a_program_runs_under_its_profile_with_nothing_refused(
 
 def test_children_need_a_trace_and_run_with_one(built: Build, tool: Run, tmp_path: Path) -> None:
     program, trace, out = built("children"), tmp_path / "t.json", tmp_path / "p.json"
-    tool("seccomp", "trace", "--with", "notify", "-o", str(trace), "--", str(program))
+    done = tool("seccomp", "trace", "--with", "notify", "-o", str(trace), "--", str(program))
+    assert done.returncode == 0, done.stderr
     profile_of(tool, program, out, "--trace", str(trace))
     reasons = json.loads((tmp_path / "p.json.reasons.json").read_text())["reasons"]
     assert reasons["brk"]["source"] == "child"
