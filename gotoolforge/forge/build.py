@@ -171,7 +171,10 @@ def _unpack(
     forge: ForgeRecipe, fetched: dict[str, Fetched], target: Target, console: Console
 ) -> dict[str, Path]:
     """The trees of a target's toolchain, by component; most are shared with others."""
-    return {name: _tree(forge, one, target, console) for name, one in fetched.items()}
+    # GCC's takes as long as all others.
+    names = tuple(sorted(fetched, key=lambda name: fetched[name].form.size, reverse=True))
+    trees = side_by_side(names, lambda name: _tree(forge, fetched[name], target, console))
+    return dict(zip(names, trees, strict=True))
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):

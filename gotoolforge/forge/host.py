@@ -16,7 +16,10 @@ from gotoolforge.forge.recipe import ForgeRecipe
 from gotoolforge.forge.stages import library_stages
 from gotoolforge.forge.work import Worker
 from gotoolforge.forge.workshop import Workshop
-from gotoolforge.forge.wrapping import share_answers, wrap
+from gotoolforge.forge.wrapping import share_scripts, wrap
+
+# Raised when the scripts around the compiler change, so that a store has them made anew.
+_SCRIPTS = b"2\n"
 
 
 def ensure_compiler(
@@ -29,16 +32,15 @@ def ensure_compiler(
     Raises ToolchainError.
     """
     compiler = host_compiler(forge)
-    decides = msgspec.to_builtins(forge.host)
-    del decides["compiler"]
-    value = [forge.format, decides, msgspec.to_builtins(forge.libraries), compiler.identity,
-             [one.name for one in (pinned, *shared)]]  # fmt: skip
+    libraries = msgspec.to_builtins(forge.libraries)
+    trees = [one.name for one in (pinned, *shared)]
+    value = [forge.format, forge.host.decides(), libraries, compiler.identity, trees]
     # Its name ends up in `gcc -v`, so only what decides what is made may be in it.
     host = store.place("forge", "host", store.short(store.digest_of(value)))
-    share_answers(host)
+    share_scripts(host)
     ready = host / "compiler"
     with store.locked(f"forge-host-{host.name}", waiting=console.say):
-        if not ready.is_file():
+        if not ready.is_file() or ready.read_bytes() != _SCRIPTS:
             with console.step(f"host compiler: {compiler.words}", long=True):
                 if compiler.name == "zig":
                     prepare_zig(pinned / "zig", compiler.triple, host)
@@ -46,7 +48,7 @@ def ensure_compiler(
                     prepare_gcc(tools, host)
             for name in ("host-cc", "host-c++"):
                 wrap(host / "ccache" / name, ("ccache", str(host / "bin" / name)))
-            store.write_atomically(ready, b"")
+            store.write_atomically(ready, _SCRIPTS)
     return host
 
 

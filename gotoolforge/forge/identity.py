@@ -122,8 +122,7 @@ def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, .
         name: [store.file_sha256(one) for one in many] for name, many in files.items() if many
     }
     decides = msgspec.to_builtins(forge)
-    # Its identity stands for it.
-    del decides["host"]["compiler"]
+    decides["host"] = forge.host.decides()
     for name in ("pace", "skip", "patches", "patches_for", "languages"):
         del decides[name]
     row = [target.name, target.triple, target.gcc_configure, target.kernel_arch]

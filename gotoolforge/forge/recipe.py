@@ -18,12 +18,25 @@ _COMPILER_WORDS = ", ".join(HOST_COMPILERS)
 
 
 class Host(Row, frozen=True):
-    """What compiles the toolchain's own programs, and what its configure scripts see."""
+    """What compiles the toolchain's own programs, and what its configure scripts see.
+
+    `cflags_for` are the flags of compilers that do not take `cflags`, by their names.
+    """
 
     compiler: str
     source: str
     cflags: tuple[str, ...]
+    cflags_for: dict[str, tuple[str, ...]]
     env: dict[str, str]
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags of the compiler that there is."""
+        return self.cflags_for.get(self.compiler, self.cflags)
+
+    def decides(self) -> dict[str, object]:
+        """All that decides what is made, but for the compiler, whose identity stands for it."""
+        return {"source": self.source, "cflags": self.flags, "env": self.env}
 
 
 class Part(Row, frozen=True):
@@ -104,9 +117,10 @@ def load_recipe() -> ForgeRecipe:
         if name not in loaded.sources:
             what = f"{path}: {name!r} is not among its sources"
             raise RecipeError(what, hint="correct that file")
-    if loaded.host.compiler not in HOST_COMPILERS:
-        what = f"{path}: host.compiler: {loaded.host.compiler!r} is none of {_COMPILER_WORDS}"
-        raise RecipeError(what, hint="correct that file")
+    for name in (loaded.host.compiler, *loaded.host.cflags_for):
+        if name not in HOST_COMPILERS:
+            what = f"{path}: host: the compiler {name!r} is none of {_COMPILER_WORDS}"
+            raise RecipeError(what, hint="correct that file")
     for _, patch in loaded.all_patches():
         if not patch.is_file():
             what = f"{path}: patches: no such file: {patch}"

@@ -97,7 +97,8 @@ def _binutils(forge: ForgeRecipe, shop: Workshop, target: Target) -> Stage:
 
 def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[str, ...]) -> Stage:
     folder = shop.work / "obj-gcc"
-    env = target_env(forge, shop)
+    headers = shop.work / "headers"
+    env = {**target_env(forge, shop), "FORGE_HEADERS": str(headers)}
     configure = (
         "sh",
         f"{shop.seen_from(folder, 'gcc')}/configure",
@@ -112,7 +113,7 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
     # The driver keeps its configure line (`gcc -v`), folders of this machine included.
     neutral = f"/^TOPLEVEL_CONFIGURE_ARGUMENTS=/s#{shop.root}#{NEUTRAL}#g"
     commands = (
-        Command(argv=("mkdir", "-p", str(shop.sysroot / "include")), cwd=shop.work),
+        Command(argv=("mkdir", "-p", str(shop.sysroot / "include"), str(headers)), cwd=shop.work),
         *_in(
             folder,
             env,

@@ -71,11 +71,13 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
 
 def host_env(forge: ForgeRecipe, shop: Workshop) -> dict[str, str | None]:
     """The environment of what is compiled for the host: its compiler, and nothing of the user's."""
-    flags = " ".join(forge.host.cflags)
+    flags = " ".join(forge.host.flags)
     clean = dict.fromkeys(("CPPFLAGS", "LDFLAGS", "LIBS", "CPATH", "LIBRARY_PATH",
                            "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "MAKEFLAGS"))  # fmt: skip
     return {
         **clean,
+        # configure would look for bash, which takes longer over libtool than a plain sh.
+        "CONFIG_SHELL": "/bin/sh",
         "CONFIG_SITE": str(shop.host / "config.site"),
         "FORGE_ANSWERS": str(shop.answers),
         **forge.host.env,

@@ -24,6 +24,7 @@ from gotoolforge.forge.probe import check_toolchain
 from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.forge.stages import target_stages
 from gotoolforge.forge.workshop import Workshop
+from gotoolforge.forge.wrapping import share_scripts
 from gotoolforge.seccomp.listing import list_calls
 from gotoolforge.target import find_target
 
@@ -343,6 +344,41 @@ def test_the_machines_gcc_compiles_static_programs_that_name_no_folder(tmp_path:
     refused.chmod(0o755)
     with pytest.raises(ToolchainError, match="cannot find -lstdc"):
         prepare_gcc(f"{tmp_path}/x86_64-none-", tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["zig", "machine"])
+def test_precompiled_headers_change_nothing_that_is_compiled(
+    name: str, prefix: Path, tmp_path: Path
+) -> None:
+    if name == "zig":
+        shutil.copytree(make_host(store.place()), tmp_path / "host", symlinks=True)
+    else:
+        store.ensure_dir(tmp_path / "host")
+        prepare_gcc("", tmp_path / "host")
+    share_scripts(tmp_path / "host")
+    headers = store.ensure_dir(tmp_path / "headers")
+    src = store.ensure_dir(tmp_path / "src")
+    once = "#pragma once\n"
+    (tmp_path / "config.h").write_text(f"{once}#include <string>\n")
+    (src / "system.h").write_text(f"{once}inline const char *here() {{ return __FILE__; }}\n")
+    (tmp_path / "coretypes.h").write_text(f"{once}inline int line() {{ return __LINE__; }}\n")
+    begins = "".join(f'#include "{one}.h"\n' for one in ("config", "system", "coretypes"))
+    rest = "std::string f() { return here() + std::to_string(line() + __LINE__); }\n"
+    (src / "x.cc").write_text(f"// first\n{begins}{rest}")
+
+    def compiled(headers: str) -> bytes:
+        compiler = tmp_path / "host/bin/host-c++"
+        argv = (compiler, "-O1", "-I.", "-Isrc", "-c", "src/x.cc", "-o", "x.o")
+        env = {**os.environ, "FORGE_HEADERS": headers}
+        subprocess.run(argv, cwd=tmp_path, env=env, check=True)
+        return (tmp_path / "x.o").read_bytes()
+
+    first = compiled("")
+    assert all(compiled(str(headers)) == first for _ in range(3))
+    (precompiled,) = headers.glob("*.gch")
+    # Without it the source is compiled all the same.
+    precompiled.write_bytes(b"no header")
+    assert compiled(str(headers)) == first
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gotoolforge import holes, store
+from gotoolforge import holes, paths, store
 from gotoolforge.beside import meanwhile
 from gotoolforge.console import Console
-from gotoolforge.errors import ToolchainError, UsageError
+from gotoolforge.errors import RecipeError, ToolchainError, UsageError
 from gotoolforge.forge import manifest, probe, transfer
 from gotoolforge.forge.identity import as_toolchain, host_compiler, toolchain_digest
 from gotoolforge.forge.jobserver import JobServer
@@ -31,7 +32,6 @@ from gotoolforge.forge.resume import forget_unfinished
 from gotoolforge.forge.stages import library_stages, target_stages
 from gotoolforge.forge.work import Worker
 from gotoolforge.forge.workshop import Stage, Workshop
-from gotoolforge.forge.wrapping import wrap_compiler
 from gotoolforge.run import Command
 from gotoolforge.target import find_target, load_targets
 
@@ -88,6 +88,21 @@ def test_the_host_compiler_comes_from_flag_then_environment_then_recipe(
         chosen_recipe("clang")
 
 
+def test_a_compiler_has_the_flags_that_are_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge = load_recipe()
+    flags = {one: compiled_by(forge, one).host.flags for one in ("zig", "machine", "forged")}
+    assert flags["zig"] == flags["forged"] == forge.host.cflags != flags["machine"]
+    folder = tmp_path / "recipes"
+    shutil.copytree(paths.recipes_dir(), folder)
+    monkeypatch.setattr(paths, "recipes_dir", lambda: folder)
+    text = (folder / "forge.toml").read_text()
+    (folder / "forge.toml").write_text(text.replace("{ machine = [", "{ clang = ["))
+    with pytest.raises(RecipeError, match="the compiler 'clang' is none of zig, machine, forged"):
+        load_recipe()
+
+
 def gcc_that_says(folder: Path, *, triple: str, version: str, libc: str) -> None:
     """A gcc and a g++ for PATH that only answer questions."""
     folder.mkdir(exist_ok=True)
@@ -135,23 +150,6 @@ def test_a_machine_that_cannot_compile_the_tools_is_told_what_it_lacks(
     assert host_compiler(machine).libc == "glibc"
     gcc_that_says(tmp_path / "bin", triple="x86_64-alpine-linux-musl", version="1", libc=str(libc))
     assert host_compiler(machine).words == "the machine's 1, with a static musl"
-
-
-def test_a_wrapped_compiler_links_static_programs_and_compiles_as_told(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    (tmp_path / "cc").write_text(f'#!/bin/sh\necho "$@" > {said}\n')
-    (tmp_path / "cc").chmod(0o755)
-    wrap_compiler(tmp_path / "host-cc", (str(tmp_path / "cc"), "-a b"), ("-L/l",), [Path("/l.a")])
-    answers = {}
-    for words in ("-c x.c", "-print-prog-name=ld", "x.c -o x"):
-        subprocess.run([tmp_path / "host-cc", *words.split()], check=True)
-        answers[words] = said.read_text().strip()
-    mapped = f"-a b -w -ffile-prefix-map={store.place('forge')}=/forge"
-    assert answers == {
-        "-c x.c": f"{mapped} -c x.c",
-        "-print-prog-name=ld": f"{mapped} -print-prog-name=ld",
-        "x.c -o x": f"{mapped} -static -Wl,-s -Wl,--build-id=none -L/l x.c -o x /l.a",
-    }
 
 
 def test_the_stages_are_musl_cross_makes_for_every_target(tmp_path: Path) -> None:
