@@ -1,5 +1,5 @@
 # Which header to -include before one of GCC's own sources: the includes with which it begins, which
-# are then read from a precompiled header. Reading them anew is a third of the compiler's time.
+# are then read from a precompiled header. Reading them anew is a fifth of the compiler's time.
 #
 #     precompile.sh COMPILER WORD...
 #

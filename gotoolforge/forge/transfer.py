@@ -13,7 +13,7 @@ from typing import IO, cast
 
 from gotoolforge import archive, store
 from gotoolforge.console import Console
-from gotoolforge.errors import FetchError, OutputError, ToolchainError, UsageError
+from gotoolforge.errors import FetchError, OutputError, StoreError, ToolchainError, UsageError
 from gotoolforge.forge import manifest
 from gotoolforge.forge.manifest import Manifest, load_manifest
 
@@ -153,4 +153,7 @@ def _plain(file: Path, scratch: Path) -> Path:
     except zstandard.ZstdError as error:
         what = f"{file} is not a whole archive: {error}"
         raise ToolchainError(what, hint=_AGAIN) from error
+    except OSError as error:
+        what = f"cannot unpack {file}: {error.strerror}"
+        raise StoreError(what, hint="free some space, or set GOTOOLFORGE_CACHE") from error
     return plain

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from gotoolforge import holes, paths, store
 from gotoolforge.beside import meanwhile
 from gotoolforge.console import Console
-from gotoolforge.errors import RecipeError, ToolchainError, UsageError
+from gotoolforge.errors import RecipeError, StoreError, ToolchainError, UsageError
 from gotoolforge.forge import manifest, probe, transfer
 from gotoolforge.forge.identity import as_toolchain, host_compiler, toolchain_digest
 from gotoolforge.forge.jobserver import JobServer
@@ -457,6 +458,25 @@ def test_a_cut_export_is_named_and_how_to_get_a_whole_one_is_said(
     with pytest.raises(ToolchainError, match=r"cut\.tar.* is not a whole archive") as caught:
         transfer.import_toolchain(file, quiet)
     assert "export it again" in str(caught.value.hint)
+    assert not [*(own_store / "toolchains").glob("*")]
+
+
+@pytest.mark.parametrize("suffix", [".tar.xz", ".tar.zst"])
+def test_an_export_for_which_there_is_no_room_is_not_called_damaged(
+    tmp_path: Path, own_store: Path, suffix: str
+) -> None:
+    prefix, file = made_toolchain(tmp_path / "a"), tmp_path / f"x{suffix}"
+    (prefix / "bin" / "tool").write_bytes(bytes(1 << 20))
+    manifest.write_all(prefix, manifest.load_manifest(prefix))
+    transfer.export_toolchain(prefix, file, Console(quiet=True))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(StoreError, match="File too large") as caught:
+            transfer.import_toolchain(file, Console(quiet=True))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "GOTOOLFORGE_CACHE" in str(caught.value.hint)
     assert not [*(own_store / "toolchains").glob("*")]
 
 
