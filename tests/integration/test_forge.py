@@ -359,16 +359,18 @@ def test_precompiled_headers_change_nothing_that_is_compiled(
     headers = store.ensure_dir(tmp_path / "headers")
     src = store.ensure_dir(tmp_path / "src")
     once = "#pragma once\n"
-    (tmp_path / "config.h").write_text(f"{once}#include <string>\n")
+    named = "inline const char *beside() { return __FILE__; }\n"
+    (tmp_path / "config.h").write_text(f"{once}#include <string>\n{named}")
     (src / "system.h").write_text(f"{once}inline const char *here() {{ return __FILE__; }}\n")
     (tmp_path / "coretypes.h").write_text(f"{once}inline int line() {{ return __LINE__; }}\n")
     begins = "".join(f'#include "{one}.h"\n' for one in ("config", "system", "coretypes"))
-    rest = "std::string f() { return here() + std::to_string(line() + __LINE__); }\n"
-    (src / "x.cc").write_text(f"// first\n{begins}{rest}")
+    rest = "std::string f() { return here() + std::to_string(line() + __LINE__) + beside(); }\n"
+    for place in (src, tmp_path):
+        (place / "x.cc").write_text(f"// first\n{begins}{rest}")
 
-    def compiled(headers: str) -> bytes:
+    def compiled(headers: str, source: str = "src/x.cc") -> bytes:
         compiler = tmp_path / "host/bin/host-c++"
-        argv = (compiler, "-O1", "-I.", "-Isrc", "-c", "src/x.cc", "-o", "x.o")
+        argv = (compiler, "-O1", "-I.", "-Isrc", "-c", source, "-o", "x.o")
         env = {**os.environ, "FORGE_HEADERS": headers}
         subprocess.run(argv, cwd=tmp_path, env=env, check=True)
         return (tmp_path / "x.o").read_bytes()
@@ -379,6 +381,9 @@ def test_precompiled_headers_change_nothing_that_is_compiled(
     # Without it the source is compiled all the same.
     precompiled.write_bytes(b"no header")
     assert compiled(str(headers)) == first
+    beside = compiled("", "x.cc")
+    assert all(compiled(str(headers), "x.cc") == beside for _ in range(3))
+    assert len(list(tmp_path.glob("*.gch"))) == 1
 
 
 @pytest.mark.long

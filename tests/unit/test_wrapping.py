@@ -84,11 +84,15 @@ def test_the_headers_with_which_sources_begin_are_compiled_once(tmp_path: Path) 
         for _ in range(3):
             (never,) = compiled(text)
             assert "-include" not in never
-    # Headers beside the source would be named otherwise.
-    (tmp_path / "x.cc").write_text(plain)
-    for _ in range(3):
-        (never,) = compiled(plain, source="x.cc")
-        assert "-include" not in never
+    # A header for sources of the current folder lies beside them, and is named as they name others.
+    for name in ("insn-x.cc", "insn-y.cc"):
+        (tmp_path / name).write_text("#pragma GCC diagnostic push\n" + plain)
+    compiled(plain, source="insn-x.cc")
+    made, used = compiled(plain, source="insn-y.cc")
+    (beside,) = tmp_path.glob("forge-*.h")
+    assert beside.read_text() == header.read_text()
+    assert f"-x c++-header {beside.name} -o {beside.name}.new" in made
+    assert f"-include {beside.name} -c -o x.o" in used
     target = "#define IN_TARGET_CODE 1\n" + begun_with(
         "config.h", "system.h", "coretypes.h", "backend.h", "rtl.h", "tree.h", "df.h"
     )
