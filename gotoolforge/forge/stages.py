@@ -26,7 +26,14 @@ from gotoolforge.target import Target
 
 # GCC's own make rules: no documentation, and libraries in lib, not in lib64 or lib32. It has to be
 # part of $(MAKE), since the top-level Makefile clears MAKEOVERRIDES.
-_MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true")
+_MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true", "TEXI2POD=true",
+               "POD2MAN=true")  # fmt: skip
+# GCC's largest sources, which it writes itself. make would come back to them when all others are
+# compiled, insn-recog.cc last of all, and one core would wait for it.
+_GENERATED = (
+    "insn-attrtab.cc insn-automata.cc insn-emit-1.cc insn-extract.cc insn-output.cc insn-recog.cc "
+    "gimple-match-1.cc generic-match-1.cc"
+)
 # Names of the answers that are the same for every target; the others (ac_cv_env_target_alias,
 # gcc_cv_as_*, ac_cv_path_*) are not, or name folders.
 _ABOUT_THE_HOST = (
@@ -119,6 +126,7 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
             env,
             configure,
             ("sed", "-i", neutral, "Makefile"),
+            _make(f"TARGET-gcc={_GENERATED}", "all-gcc"),
             _make("all-gcc"),
         ),
         _share_answers(shop),
