@@ -72,44 +72,73 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
         _require_tools((*_TOOLS, "ccache") if order.ccache else _TOOLS)
         tools = _tools_before_gcc(order, forge, console)
         fetched = fetch_components(forge, console, offline=order.offline, given=order.given)
-        target = missing[0][0]
-        pinned = _tree(forge, fetched[forge.host.source], target, console)
-        shared = [_tree_path(forge, fetched[name], target) for name in _LIBRARIES]
-        # libc and libc++ are compiled while the rest is unpacked.
-        said = console.labelled("host compiler")
-        with meanwhile(lambda: ensure_compiler(forge, pinned, shared, tools, said)) as compiler:
-            trees = {one.name: _unpack(forge, fetched, one, console) for one, _ in missing}
-        host = compiler()
-        with JobServer(affordable_jobs()) as pool:
-            said = console.labelled("host libraries")
-
-            def make_libraries() -> None:
-                any_trees = trees[target.name]
-                ensure_libraries(forge, host, any_trees, pool, said, launcher=order.launcher)
-
-            # Only GCC itself needs them; binutils is made beside them.
-            with meanwhile(make_libraries) as libraries:
-                jobs_left = tuple(
-                    _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=host,
-                         libraries=libraries, target=target, digest=digest, order=order)
-                    for target, digest in missing
-                )  # fmt: skip
-
-                failed: list[ToolchainError] = []
-
-                def one(job: _Job) -> None:
-                    said = console.labelled(job.target.name) if len(jobs_left) > 1 else console
-                    try:
-                        _forge_one(job, pool, said)
-                    except ToolchainError as error:
-                        failed.append(error)
-
-                # Two at a time: while one configures, which is one process after another, or links
-                # cc1, the other compiles. The pool keeps their jobs within the machine's.
-                side_by_side(jobs_left, one)
-                if failed:
-                    raise _of_all(failed, len(jobs_left))
+        _forge_missing(order, forge, fetched, missing, tools, console)
     return tuple(toolchain_dir(*job) for job in jobs)
+
+
+def _forge_missing(
+    order: Order,
+    forge: ForgeRecipe,
+    fetched: dict[str, Fetched],
+    missing: list[tuple[Target, str]],
+    tools: str,
+    console: Console,
+) -> None:
+    """Forge those that the store does not hold, each thing as soon as there is what it needs."""
+    trees = {
+        one.name: {name: _tree_path(forge, file, one) for name, file in fetched.items()}
+        for one, _ in missing
+    }
+    any_trees = trees[missing[0][0].name]
+
+    def unpack(*names: str) -> None:
+        for name in names:
+            for target, _ in missing:
+                _tree(forge, fetched[name], target, console)
+
+    def make_compiler() -> Path:
+        shared = [any_trees[name] for name in _LIBRARIES]
+        said = console.labelled("host compiler")
+        return ensure_compiler(forge, any_trees[forge.host.source], shared, tools, said)
+
+    def make_libraries() -> None:
+        unpack(*_LIBRARIES)
+        said = console.labelled("host libraries")
+        ensure_libraries(forge, compiler(), any_trees, pool, said, launcher=order.launcher)
+
+    unpack(forge.host.source)
+    with (
+        JobServer(affordable_jobs()) as pool,
+        # binutils needs neither GCC's tree, which takes longer than all others, nor the libraries.
+        meanwhile(lambda: unpack("gcc")) as gcc,
+        meanwhile(make_compiler) as compiler,
+        meanwhile(make_libraries) as libraries,
+    ):
+
+        def before_gcc() -> None:
+            gcc()
+            libraries()
+
+        unpack(*(name for name in fetched if name not in ("gcc", *_LIBRARIES)))
+        jobs = tuple(
+            _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=compiler(),
+                 before_gcc=before_gcc, target=target, digest=digest, order=order)
+            for target, digest in missing
+        )  # fmt: skip
+        failed: list[ToolchainError] = []
+
+        def one(job: _Job) -> None:
+            said = console.labelled(job.target.name) if len(jobs) > 1 else console
+            try:
+                _forge_one(job, pool, said)
+            except ToolchainError as error:
+                failed.append(error)
+
+        # Two at a time: while one configures, which is one process after another, or links cc1,
+        # the other compiles. The pool keeps their jobs within the machine's.
+        side_by_side(jobs, one)
+        if failed:
+            raise _of_all(failed, len(jobs))
 
 
 def _of_all(failed: list[ToolchainError], targets: int) -> ToolchainError:
@@ -167,22 +196,12 @@ def _tree_path(forge: ForgeRecipe, fetched: Fetched, target: Target) -> Path:
     return sources.tree_path(fetched.source, patches=patches, skip=skip)
 
 
-def _unpack(
-    forge: ForgeRecipe, fetched: dict[str, Fetched], target: Target, console: Console
-) -> dict[str, Path]:
-    """The trees of a target's toolchain, by component; most are shared with others."""
-    # GCC's takes as long as all others.
-    names = tuple(sorted(fetched, key=lambda name: fetched[name].form.size, reverse=True))
-    trees = side_by_side(names, lambda name: _tree(forge, fetched[name], target, console))
-    return dict(zip(names, trees, strict=True))
-
-
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
     forge: ForgeRecipe
     trees: dict[str, Path]
     fetched: dict[str, Fetched]
     host: Path
-    libraries: Callable[[], None]
+    before_gcc: Callable[[], None]
     target: Target
     digest: str
     order: Order
@@ -201,7 +220,7 @@ def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
         store.ensure_dir(shop.out / job.target.triple)
         worker = worker_for(job.forge, shop.work, f"forge-{job.label}", pool, console)
         stages = target_stages(job.forge, shop, job.target, job.order.languages)
-        timings = worker.do_all(stages, job.target.name, waits={"xgcc": job.libraries})
+        timings = worker.do_all(stages, job.target.name, waits={"xgcc": job.before_gcc})
         with (
             store.scratch_dir() as scratch,
             console.step(f"{job.target.name}: self-check", long=True),

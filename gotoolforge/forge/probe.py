@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from gotoolforge import emulator, paths, run, store
-from gotoolforge.beside import side_by_side
+from gotoolforge.beside import meanwhile, side_by_side
 from gotoolforge.compilers.toolchain import Toolchain
 from gotoolforge.console import Console
 from gotoolforge.elf import read_elf
@@ -85,7 +85,9 @@ def check_toolchain(
         problem = _try(prefix, target, probe, flags, scratch / name, runner)
         return Outcome(probe=probe.file, flags=flags, problem=problem)
 
-    outcomes = (*side_by_side(ways, one), *_try_cgo(toolchain, target, scratch, runner, console))
+    with meanwhile(lambda: [*_try_cgo(toolchain, target, scratch, runner, console)]) as cgo:
+        outcomes = side_by_side(ways, one)
+    outcomes = (*outcomes, *cgo())
     bad = [f"  {one.probe} {' '.join(one.flags)}: {one.problem}" for one in outcomes if one.problem]
     bad += [f"  {path.relative_to(prefix)}: {why}" for path, why in _bound_programs(prefix)]
     if bad:
