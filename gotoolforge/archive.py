@@ -6,6 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+from gotoolforge import run
 from gotoolforge.errors import FetchError, StoreError
 
 if sys.version_info >= (3, 12):
@@ -19,7 +20,7 @@ def unpack(archive: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
 
     `skip` are shell patterns of folders, relative to the archive's top one, that are left out.
     Raises FetchError for a member that climbs out or is absolute and for a broken archive,
-    StoreError where the disk is full.
+    StoreError where the disk is full, InterruptedRunError when the run is being stopped.
     """
     folder.mkdir(parents=True)
     try:
@@ -45,6 +46,7 @@ def _untar(archive: Path, folder: Path, skip: tuple[str, ...]) -> None:
     doomed = re.compile("|".join(patterns)) if patterns else None
 
     def wanted(member: tarfile.TarInfo, where: str) -> tarfile.TarInfo | None:
+        run.refuse_when_stopping()
         if doomed and doomed.match(member.name.partition("/")[2]):
             return None
         return tarfile.data_filter(member, where)
@@ -57,6 +59,7 @@ def _unzip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as opened:
         # zipfile itself strips what would climb out; it forgets who may be run.
         for member in opened.infolist():
+            run.refuse_when_stopping()
             path = opened.extract(member, folder)
             if member.external_attr >> 16 & 0o111:
                 Path(path).chmod(0o755)

@@ -202,7 +202,7 @@ def run_logged(
     """
     import sh
 
-    _refuse_when_stopping()
+    refuse_when_stopping()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         sink.write(os.fsencode(f"+ {command}\n"))
@@ -284,7 +284,9 @@ def stop_all() -> None:
         _signal_group(group, signal.SIGKILL)
 
 
-def _refuse_when_stopping() -> None:
+def refuse_when_stopping() -> None:
+    """Raise InterruptedRunError once `stop_all` was called: for long work in a thread, which no
+    signal reaches."""
     if _stopping.is_set():
         what = "interrupted"
         raise InterruptedRunError(what)
@@ -305,7 +307,7 @@ def _start(
     stderr: int | IO[bytes],
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    _refuse_when_stopping()
+    refuse_when_stopping()
     # A process group of its own, so that an end reaches the compilers behind `go build` too.
     child = _spawn(command, stdin=stdin, stdout=stdout, stderr=stderr, process_group=0)
     with _lock:

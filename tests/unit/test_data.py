@@ -3,13 +3,15 @@
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-from gotoolforge import archive, evidence, paths, recipe, symptoms
+from gotoolforge import archive, evidence, paths, recipe, run, symptoms
 from gotoolforge.compilers import zig
-from gotoolforge.errors import FetchError, RecipeError, UsageError
+from gotoolforge.errors import FetchError, InterruptedRunError, RecipeError, UsageError
 from gotoolforge.policy import load_policy
 from gotoolforge.settings import Settings
 from gotoolforge.tables import load_table
@@ -103,6 +105,25 @@ def test_an_archive_that_climbs_out_is_refused(tmp_path: Path) -> None:
         with pytest.raises(FetchError, match="refused"):
             archive.unpack(tarball, folder)
     assert not (tmp_path / "climbs").exists()
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.whl"])
+def test_unpacking_ends_when_the_run_is_stopped(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one").write_text("x")
+    with tarfile.open(tmp_path / "x.tar", "w") as made, ZipFile(tmp_path / "x.whl", "w") as zipped:
+        for number in range(3):
+            made.add(tmp_path / "one", f"top/{number}")
+            zipped.write(tmp_path / "one", f"top/{number}")
+    archive.unpack(tmp_path / name, tmp_path / "whole")
+    assert len([*tmp_path.glob("whole/top/*")]) == 3
+    stopping = threading.Event()
+    stopping.set()
+    monkeypatch.setattr(run, "_stopping", stopping)
+    with pytest.raises(InterruptedRunError):
+        archive.unpack(tmp_path / name, tmp_path / "cut")
+    assert not [*tmp_path.glob("cut/top/*")]
 
 
 RACE = """
