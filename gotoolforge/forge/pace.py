@@ -32,7 +32,7 @@ def remember_pace(timings: dict[str, Timing]) -> None:
     """Keep what these stages took, but for those that were stopped. Raises StoreError."""
     known = remembered_pace()
     known |= {
-        name: Pace(seconds=one.seconds, lines=one.lines)
+        name: Pace(seconds=one.seconds, lines=one.lines, marks=one.marks)
         for name, one in timings.items()
         if one.whole
     }

@@ -1,4 +1,4 @@
-"""How far a stage is: by the lines of its log, beside those that it wrote the last time."""
+"""How far a stage is: by the lines of its log, beside when it wrote as many the last time."""
 
 import threading
 import time
@@ -12,24 +12,37 @@ from gotoolforge.forge.recipe import Pace
 _TICK = 1.0
 # Share of a stage from which its own speed is believed.
 _ENOUGH = 0.1
+# In how many equal parts of its lines a stage is remembered.
+_PARTS = 40
 
 
 @contextmanager
-def watched(console: Console, title: str, log: Path, pace: Pace | None) -> Iterator[None]:
-    """Show, while the body runs, how far it is, what time is left, and where the log lies."""
+def watched(
+    console: Console, title: str, log: Path, pace: Pace | None
+) -> Iterator[list[tuple[float, int]]]:
+    """Show, while the body runs, how far it is, what time is left, and where the log lies.
+
+    What is given grows: the seconds gone and the lines written, once a second.
+    """
+    seen: list[tuple[float, int]] = []
     with console.progress(title, detail=f"log: {log}") as tell:
         ended = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(ended, tell, log, pace), daemon=True)
+        words = (ended, tell, log, pace, seen)
+        watcher = threading.Thread(target=_watch, args=words, daemon=True)
         watcher.start()
         try:
-            yield
+            yield seen
         finally:
             ended.set()
             watcher.join()
 
 
 def _watch(
-    ended: threading.Event, tell: Callable[[str], None], log: Path, pace: Pace | None
+    ended: threading.Event,
+    tell: Callable[[str], None],
+    log: Path,
+    pace: Pace | None,
+    seen: list[tuple[float, int]],
 ) -> None:
     started, lines, offset = time.monotonic(), 0, 0
     before: int | None = None
@@ -43,7 +56,9 @@ def _watch(
         lines, offset = lines + new.count(b"\n"), offset + len(new)
         # A stage that goes on has a log already.
         before = lines if before is None else before
-        tell(describe(lines, time.monotonic() - started, pace, before=before))
+        elapsed = time.monotonic() - started
+        seen.append((elapsed, lines))
+        tell(describe(lines, elapsed, pace, before=before))
 
 
 def describe(lines: int, elapsed: float, pace: Pace | None, *, before: int = 0) -> str:
@@ -55,11 +70,31 @@ def describe(lines: int, elapsed: float, pace: Pace | None, *, before: int = 0) 
     gone = f"{clock(elapsed)} gone"
     if pace is None or not pace.lines:
         return gone
-    share = min(lines / pace.lines, 0.99)
-    done = share - min(before / pace.lines, share)
+    share = min(_time_share(lines, pace), 0.99)
+    done = share - min(_time_share(before, pace), share)
     # Early on, what the whole took the last time says more than what was done so far.
     whole = elapsed / done if done > _ENOUGH else pace.seconds
     return f"{share:.0%}, {gone}, about {clock((1 - share) * whole)} left"
+
+
+def _time_share(lines: int, pace: Pace) -> float:
+    """The share of its time that the stage had needed for as many lines.
+
+    They say little by themselves: configure writes as many in a second as compilers in a minute.
+    """
+    points = (0.0, *pace.marks, 1.0)
+    place = min(lines / pace.lines, 1) * (len(points) - 1)
+    part = min(int(place), len(points) - 2)
+    return points[part] + (points[part + 1] - points[part]) * (place - part)
+
+
+def marks_of(seen: list[tuple[float, int]], seconds: float, lines: int) -> tuple[float, ...]:
+    """A stage's `Pace.marks`, from what was seen each second; none for one of a few seconds."""
+    if len(seen) < _PARTS:
+        return ()
+    wanted = (part * lines / _PARTS for part in range(1, _PARTS))
+    times = (next((gone for gone, written in seen if written >= one), seconds) for one in wanted)
+    return tuple(round(min(one / seconds, 1), 3) for one in times)
 
 
 def clock(seconds: float) -> str:

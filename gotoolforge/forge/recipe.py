@@ -64,10 +64,14 @@ class Aliases(Row, frozen=True):
 
 
 class Pace(Row, frozen=True):
-    """How long a stage took, in seconds, and how many lines of log it wrote."""
+    """How long a stage took, in seconds, and how many lines of log it wrote.
+
+    `marks` are the shares of that time after which equal parts of the lines were written.
+    """
 
     seconds: float
     lines: int
+    marks: tuple[float, ...] = ()
 
 
 class ForgeRecipe(Row, frozen=True):

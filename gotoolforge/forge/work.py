@@ -13,7 +13,7 @@ from gotoolforge import jsontext, run, store
 from gotoolforge.console import Console
 from gotoolforge.errors import GotoolforgeError, StoreError
 from gotoolforge.forge.jobserver import JobServer
-from gotoolforge.forge.progress import watched
+from gotoolforge.forge.progress import marks_of, watched
 from gotoolforge.forge.recipe import Pace
 from gotoolforge.forge.resume import forget_unfinished
 from gotoolforge.forge.workshop import Stage
@@ -23,13 +23,15 @@ from gotoolforge.run import Command
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """What a finished stage took: `seconds` on the clock, `cpu` seconds of all that ran meanwhile.
 
-    `whole` says that nothing stopped it; else neither figure holds what was done before.
+    `whole` says that nothing stopped it; else no figure holds what was done before. `marks` are the
+    shares of the seconds after which equal parts of the log's lines were written.
     """
 
     digest: str
     seconds: float
     cpu: float
     lines: int
+    marks: tuple[float, ...] = ()
     whole: bool = True
 
 
@@ -89,19 +91,20 @@ class Worker(msgspec.Struct, kw_only=True):
         begun = self._take_up(stage)
         log = self.log_of(stage.name)
         clock, cpu = time.monotonic(), _cpu_seconds()
-        with watched(self.console, title, log, self.pace.get(stage.name)):
+        with watched(self.console, title, log, self.pace.get(stage.name)) as seen:
             for number, command in enumerate(stage.commands):
                 if number < begun.done:
                     continue
                 spent = begun.seconds + time.monotonic() - clock
                 self._note(stage, done=number, seconds=spent)
                 self._run(command, log, title)
-        seconds = begun.seconds + time.monotonic() - clock
+        seconds, lines = begun.seconds + time.monotonic() - clock, _count_lines(log)
         timing = Timing(
             digest=stage.digest,
             seconds=round(seconds, 2),
             cpu=round(_cpu_seconds() - cpu, 2),
-            lines=_count_lines(log),
+            lines=lines,
+            marks=marks_of(seen, seconds, lines),
             whole=begun.since == 0,
         )
         self._write(self._stamp(stage), timing)

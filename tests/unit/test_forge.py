@@ -21,7 +21,7 @@ from gotoolforge.forge import manifest, probe, transfer
 from gotoolforge.forge.identity import as_toolchain, host_compiler, toolchain_digest
 from gotoolforge.forge.jobserver import JobServer
 from gotoolforge.forge.manifest import Component, Manifest, Patch
-from gotoolforge.forge.progress import describe
+from gotoolforge.forge.progress import describe, marks_of
 from gotoolforge.forge.recipe import (
     Pace,
     chosen_languages,
@@ -388,6 +388,20 @@ def test_progress_is_told_by_the_last_time() -> None:
     assert describe(600, 60, pace, before=400) == "60%, 1:00 gone, about 2:00 left"
     assert describe(5000, 60, pace).startswith("99%")
     assert describe(5, 61, None) == "1:01 gone"
+
+
+def test_progress_knows_that_configure_writes_more_lines_than_a_compiler() -> None:
+    # Of 1,000 lines, 750 are written in the first 10 of 100 seconds.
+    seen = [(float(second), min(75 * second, 750) + max(0, second - 10) * 250 // 90)
+            for second in range(1, 101)]  # fmt: skip
+    pace = Pace(seconds=100, lines=1000, marks=marks_of(seen, 100, 1000))
+    assert describe(750, 10, pace).startswith("10%")
+    # Too early to believe its own speed.
+    assert describe(750, 20, pace) == "10%, 0:20 gone, about 1:30 left"
+    assert describe(875, 55, pace) == "55%, 0:55 gone, about 0:44 left"
+    # Gone on where it was stopped: what is left is still told by its own speed.
+    assert describe(875, 90, pace, before=750) == "55%, 1:30 gone, about 1:29 left"
+    assert marks_of(seen[:5], 5, 375) == ()
 
 
 def test_a_hole_is_open_by_version_unless_our_patch_closes_it() -> None:
