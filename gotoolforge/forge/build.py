@@ -57,6 +57,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return "ccache" if self.ccache else ""
 
 
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    forge: ForgeRecipe
+    trees: dict[str, Path]
+    fetched: dict[str, Fetched]
+    host: Path
+    before_gcc: Callable[[], None]
+    target: Target
+    digest: str
+    order: Order
+
+    @property
+    def label(self) -> str:
+        return f"{self.target.name}-{store.short(self.digest)}"
+
+
 def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     """Forge the toolchain of every target that the store does not hold; where each lies.
 
@@ -125,20 +140,24 @@ def _forge_missing(
                  before_gcc=before_gcc, target=target, digest=digest, order=order)
             for target, digest in missing
         )  # fmt: skip
-        failed: list[ToolchainError] = []
+        _forge_side_by_side(jobs, pool, console)
 
-        def one(job: _Job) -> None:
-            said = console.labelled(job.target.name) if len(jobs) > 1 else console
-            try:
-                _forge_one(job, pool, said)
-            except ToolchainError as error:
-                failed.append(error)
 
-        # Two at a time: while one configures, which is one process after another, or links cc1,
-        # the other compiles. The pool keeps their jobs within the machine's.
-        side_by_side(jobs, one)
-        if failed:
-            raise _of_all(failed, len(jobs))
+def _forge_side_by_side(jobs: tuple[_Job, ...], pool: JobServer, console: Console) -> None:
+    """Two at a time: while one configures, which is one process after another, or links cc1, the
+    other compiles. The pool keeps their jobs within the machine's."""
+    failed: list[ToolchainError] = []
+
+    def one(job: _Job) -> None:
+        said = console.labelled(job.target.name) if len(jobs) > 1 else console
+        try:
+            _forge_one(job, pool, said)
+        except ToolchainError as error:
+            failed.append(error)
+
+    side_by_side(jobs, one)
+    if failed:
+        raise _of_all(failed, len(jobs))
 
 
 def _of_all(failed: list[ToolchainError], targets: int) -> ToolchainError:
@@ -194,21 +213,6 @@ def _tree_path(forge: ForgeRecipe, fetched: Fetched, target: Target) -> Path:
     name = fetched.source.name
     patches, skip = forge.patch_files(name, target), forge.skip.get(name, ())
     return sources.tree_path(fetched.source, patches=patches, skip=skip)
-
-
-class _Job(msgspec.Struct, frozen=True, kw_only=True):
-    forge: ForgeRecipe
-    trees: dict[str, Path]
-    fetched: dict[str, Fetched]
-    host: Path
-    before_gcc: Callable[[], None]
-    target: Target
-    digest: str
-    order: Order
-
-    @property
-    def label(self) -> str:
-        return f"{self.target.name}-{store.short(self.digest)}"
 
 
 def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:
