@@ -1,8 +1,8 @@
-"""The one door to other programs. Commands are values; running them is done here and nowhere else.
+"""The door to other programs. Commands are values; running them is done here, and in `logged`.
 
 Short questions and `go build` itself go through `subprocess`, because the warm path of `build`
-may not pay the 60 ms that importing `sh` costs (measured; see BENCHMARKS.md). Long, logged work
-that builds toolchains goes through `sh`, in `run_logged`.
+may not pay the 60 ms that importing `sh` costs (measured; see BENCHMARKS.md). Long work whose
+output goes to a log, such as building toolchains, is in `logged`.
 """
 
 import os
@@ -11,22 +11,21 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import msgspec
 
-from gotoolforge.errors import ApplyError, GotoolforgeError, InterruptedRunError, ToolchainError
+from gotoolforge.errors import ApplyError, GotoolforgeError, InterruptedRunError
 
 T = TypeVar("T")
 
-_TAIL_LINES = 30
 _GRACE_SECONDS = 2.0
-_PR_SET_PDEATHSIG = 1
 _alive: set[subprocess.Popen[bytes]] = set()
-# Leaders of the process groups that `run_logged` started.
-_logged: set[int] = set()
+# Leaders of the process groups that others started, and that `stop_all` ends too.
+_leaders: set[int] = set()
 _lock = threading.Lock()
 _stopping = threading.Event()
 
@@ -191,97 +190,37 @@ def foreground(command: Command, before: Callable[[], None]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def run_logged(
-    command: Command, log: Path, what: str, *, pass_fds: frozenset[int] = frozenset()
-) -> None:
-    """Run a long command with both streams in the file `log` (appended).
-
-    It inherits the descriptors `pass_fds`, and ends with this process, however that ends.
-
-    Raises ToolchainError with the last lines of the log and its path if it fails.
-    """
-    import sh
-
-    refuse_when_stopping()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as sink:
-        sink.write(os.fsencode(f"+ {command}\n"))
-        sink.flush()
-        try:
-            # sh's defaults are a pseudo-terminal, output kept in memory, and an error that shows
-            # the first 750 bytes; a log wants none of the three.
-            child = sh.Command(command.argv[0])(
-                *command.argv[1:],
-                _env=command.full_env(),
-                _cwd=str(command.cwd) if command.cwd else None,
-                _out=sink.fileno(),
-                _err=sink.fileno(),
-                _tty_out=False,
-                _no_out=True,
-                _no_err=True,
-                _pass_fds=pass_fds,
-                _new_session=True,
-                _preexec_fn=_ending_with_parent(),
-                _bg=True,
-                _bg_exc=False,
-                _return_cmd=True,
-            )
-            _logged.add(child.pid)
-            try:
-                child.wait()
-            except KeyboardInterrupt:
-                child.signal_group(signal.SIGTERM)
-                raise
-            except sh.ErrorReturnCode:
-                _logged.discard(child.pid)
-                raise
-            _logged.discard(child.pid)
-        except sh.CommandNotFound as error:
-            missing = f"{what}: {command.argv[0]} is not on this machine"
-            hint = "`gotoolforge doctor` names what to install"
-            raise ToolchainError(missing, hint=hint) from error
-        except sh.ErrorReturnCode as error:
-            tail = last_lines(log)
-            failed = f"{what} failed with exit code {error.exit_code}:\n{tail}"
-            raise ToolchainError(failed, log=str(log)) from error
-
-
-def _ending_with_parent() -> Callable[[], None]:
-    """What a child calls so as to be told to end when this process is gone, by SIGKILL too.
-
-    make hands the signal on to what it runs. Linux only (prctl(2), PR_SET_PDEATHSIG).
-    """
-    import ctypes
-
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-    def ask() -> None:
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-
-    return ask
-
-
-def last_lines(log: Path, count: int = _TAIL_LINES) -> str:
-    """The last `count` lines of a log, where the reason usually stands."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
-
-
 def stop_all() -> None:
     """End every running child and its children: first politely, then for good."""
     _stopping.set()
     with _lock:
         children = list(_alive)
-    groups = [*(child.pid for child in children), *_logged]
+    groups = [*(child.pid for child in children), *_leaders]
     for group in groups:
         _signal_group(group, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
     while time.monotonic() < deadline and (
-        any(child.poll() is None for child in children) or any(map(_group_lives, _logged))
+        any(child.poll() is None for child in children) or any(map(_group_lives, _leaders))
     ):
         time.sleep(0.02)
     for group in groups:
         _signal_group(group, signal.SIGKILL)
+
+
+@contextmanager
+def stoppable(leader: int) -> Iterator[None]:
+    """For the time of the body, `stop_all` ends the process group of `leader` too."""
+    _leaders.add(leader)
+    try:
+        yield
+    except KeyboardInterrupt:
+        # It stays among them, so that `stop_all` can end for good what ignores this.
+        _signal_group(leader, signal.SIGTERM)
+        raise
+    except BaseException:
+        _leaders.discard(leader)
+        raise
+    _leaders.discard(leader)
 
 
 def refuse_when_stopping() -> None:

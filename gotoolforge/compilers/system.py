@@ -14,6 +14,7 @@ from gotoolforge import distro, fetch, paths, recipe, run, sources, store
 from gotoolforge.compilers.toolchain import Toolchain, from_manifest, to_manifest
 from gotoolforge.console import Console
 from gotoolforge.errors import StoreError, ToolchainError
+from gotoolforge.logged import run_logged
 from gotoolforge.recipe import Source
 from gotoolforge.run import Command
 from gotoolforge.target import Target
@@ -175,7 +176,7 @@ def _build_musl(
     jobs = f"-j{os.cpu_count() or 1}"
     install = ("make", "install", f"DESTDIR={made / 'sysroot'}")
     for what, argv in (("configure", configure), ("make", ("make", jobs)), ("install", install)):
-        run.run_logged(Command(argv=argv, env=env, cwd=work), log, f"musl: {what}")
+        run_logged(Command(argv=argv, env=env, cwd=work), log, f"musl: {what}")
 
 
 def _target_flags(toolchain: Toolchain) -> tuple[str, ...]:
@@ -230,7 +231,7 @@ def _build_companion(toolchain: Toolchain, gcc: str, made: Path, log: Path) -> N
     compile_it = (gcc, *flags, "-isystem", own, "-c", str(_companion()), "-o", str(obj))
     ar = (gcc.removesuffix("gcc") + "ar", "rcsD", str(lib / "libgotoolforge.a"), str(obj))
     for argv in (compile_it, ar):
-        run.run_logged(Command(argv=argv), log, "companion archive")
+        run_logged(Command(argv=argv), log, "companion archive")
     obj.unlink()
 
 

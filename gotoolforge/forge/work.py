@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from gotoolforge import jsontext, run, store
+from gotoolforge import jsontext, store
 from gotoolforge.console import Console
 from gotoolforge.errors import GotoolforgeError, StoreError
 from gotoolforge.forge.jobserver import JobServer
@@ -17,6 +17,7 @@ from gotoolforge.forge.progress import marks_of, watched
 from gotoolforge.forge.recipe import Pace
 from gotoolforge.forge.resume import forget_unfinished
 from gotoolforge.forge.workshop import Stage
+from gotoolforge.logged import run_logged
 from gotoolforge.run import Command
 
 
@@ -114,7 +115,7 @@ class Worker(msgspec.Struct, kw_only=True):
     def _run(self, command: Command, log: Path, title: str) -> None:
         env = {**command.env, **self.env, "MAKEFLAGS": self.jobs.makeflags}
         try:
-            run.run_logged(
+            run_logged(
                 msgspec.structs.replace(command, env=env),
                 log,
                 title,
