@@ -1,8 +1,6 @@
 """Long programs whose output goes to a log: the door to `sh`."""
 
 import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 from gotoolforge import run
@@ -10,7 +8,6 @@ from gotoolforge.errors import ToolchainError
 from gotoolforge.run import Command
 
 _TAIL_LINES = 30
-_PR_SET_PDEATHSIG = 1
 
 
 def run_logged(
@@ -43,7 +40,7 @@ def run_logged(
                 _no_err=True,
                 _pass_fds=pass_fds,
                 _new_session=True,
-                _preexec_fn=_ending_with_parent(),
+                _preexec_fn=run.ending_with_parent(),
                 _bg=True,
                 _bg_exc=False,
                 _return_cmd=True,
@@ -57,22 +54,6 @@ def run_logged(
         except sh.ErrorReturnCode as error:
             failed = f"{what} failed with exit code {error.exit_code}:\n{_last_lines(log)}"
             raise ToolchainError(failed, log=str(log)) from error
-
-
-def _ending_with_parent() -> Callable[[], None]:
-    """What a child calls so as to be told to end when this process is gone, by SIGKILL too.
-
-    make hands the signal on to what it runs. Linux only (prctl(2), PR_SET_PDEATHSIG).
-    """
-    import ctypes
-
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-    def ask() -> None:
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-
-    return ask
 
 
 def _last_lines(log: Path) -> str:

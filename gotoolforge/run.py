@@ -23,6 +23,7 @@ from gotoolforge.errors import ApplyError, GotoolforgeError, InterruptedRunError
 T = TypeVar("T")
 
 _GRACE_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1
 _alive: set[subprocess.Popen[bytes]] = set()
 # Leaders of the process groups that others started, and that `stop_all` ends too.
 _leaders: set[int] = set()
@@ -290,6 +291,22 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def ending_with_parent() -> Callable[[], None]:
+    """What a child calls so as to be told to end when this process is gone, by SIGKILL too.
+
+    make hands the signal on to what it runs. Linux only (prctl(2), PR_SET_PDEATHSIG).
+    """
+    import ctypes
+
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+    def ask() -> None:
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+
+    return ask
 
 
 def quote(words: Sequence[str]) -> str:

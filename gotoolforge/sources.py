@@ -14,20 +14,29 @@ from gotoolforge.fetch import Fetched
 from gotoolforge.recipe import Fixup, Form, Source
 
 
-def ensure_tree(
-    fetched: Fetched,
-    console: Console,
-    *,
-    patches: tuple[Path, ...] = (),
-    skip: tuple[str, ...] = (),
-) -> Path:
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What sets a tree apart from its archive: patches, and patterns of files below its top.
+
+    Those of `skip` are left out. Those of `empty` are there without what is in them, for files that
+    compile to nothing, so that a tree with them is as good and keeps its name.
+    """
+
+    patches: tuple[Path, ...] = ()
+    skip: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+_NONE = Changes()
+
+
+def ensure_tree(fetched: Fetched, console: Console, changes: Changes = _NONE) -> Path:
     """The unpacked tree of a fetched source, made if it is not there.
 
     Raises FetchError for a broken archive, StoreError for a full disk, RecipeError for a patch or
     a fix-up that does not fit.
     """
     form = fetched.form
-    final = tree_path(fetched.source, patches=patches, skip=skip)
+    final = tree_path(fetched.source, changes)
     if final.is_dir():
         return final
     store.ensure_dir(final.parent)
@@ -35,26 +44,25 @@ def ensure_tree(
         if final.is_dir():
             return final
         with console.step(f"unpack {form.file}", long=True):
-            tree = _unpack(fetched.path, form, scratch, skip)
+            tree = _unpack(fetched.path, form, scratch, changes.skip)
             for fixup in form.fixups:
                 _mend(tree, fixup, form)
-            for patch in patches:
+            for patch in changes.patches:
                 _apply(patch, tree, fetched.source.name)
+            _empty(tree, changes.empty)
             store.publish(tree, final)
     return final
 
 
-def tree_path(
-    source: Source, *, patches: tuple[Path, ...] = (), skip: tuple[str, ...] = ()
-) -> Path:
+def tree_path(source: Source, changes: Changes = _NONE) -> Path:
     """Where the unpacked tree of a source lies.
 
     Its name ends up in what is compiled from it (`__FILE__`, `gcc -v`), so it is the same whichever
     form was used: that of the last one.
     """
     form = source.forms[-1]
-    value = [form.sha256, msgspec.to_builtins(form.fixups), form.inner, form.root, skip,
-             [store.file_sha256(one) for one in patches]]  # fmt: skip
+    value = [form.sha256, msgspec.to_builtins(form.fixups), form.inner, form.root, changes.skip,
+             [store.file_sha256(one) for one in changes.patches]]  # fmt: skip
     key = store.short(store.digest_of(value))
     return store.place("forge", "src", f"{source.name}-{source.version}-{key}")
 
@@ -97,3 +105,13 @@ def _apply(patch: Path, tree: Path, name: str) -> None:
     if not patch_ng.fromfile(str(patch)).apply(strip=1, root=str(tree)):
         what = f"{patch.name} does not apply to {name}"
         raise RecipeError(what, hint="the patch and the pinned version do not fit together")
+
+
+def _empty(tree: Path, patterns: tuple[str, ...]) -> None:
+    for pattern in patterns:
+        found = list(tree.glob(pattern))
+        if not found:
+            what = f"empty: no file of {tree.name} is {pattern!r}"
+            raise RecipeError(what, hint="the pattern and the pinned version do not fit together")
+        for path in found:
+            path.write_bytes(b"")

@@ -143,11 +143,12 @@ def plain_sequence(place: Path) -> float:
     os.environ["GOTOOLFORGE_CACHE"] = str(place)
     forge, console = load_recipe(), Console(quiet=True)
     fetched = fetch.fetch_all(load_components(forge).values(), console, offline=True)
+    target = find_target("amd64")
+    patches = {name: forge.patch_files(name, target) for name in forge.sources}
     trees = {
-        one.source.name: sources.ensure_tree(
-            one, console, patches=forge.patch_files(one.source.name, find_target("amd64"))
-        )
+        name: sources.ensure_tree(one, console, sources.Changes(patches=patches[name]))
         for one in fetched
+        for name in (one.source.name,)
     }
     work = place / "plain"
     work.mkdir()

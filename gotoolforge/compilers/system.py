@@ -98,7 +98,8 @@ def ensure_toolchain(target: Target, console: Console, *, offline: bool = False)
     prefix = store.place("toolchains", f"{target.name}-system-{store.short(digest)}")
     if not (prefix / "manifest.json").is_file():
         fetched = fetch.ensure_source(musl, console, offline=offline)
-        source = sources.ensure_tree(fetched, console, patches=_patches(musl))
+        changes = sources.Changes(patches=_patches(musl))
+        source = sources.ensure_tree(fetched, console, changes)
         with store.locked(prefix.name):
             if not (prefix / "manifest.json").is_file():
                 with console.step(f"build musl {musl.version} for {target.name}", long=True):

@@ -101,7 +101,10 @@ def _forge_missing(
 ) -> None:
     """Forge those that the store does not hold, each thing as soon as there is what it needs."""
     trees = {
-        one.name: {name: _tree_path(forge, file, one) for name, file in fetched.items()}
+        one.name: {
+            name: sources.tree_path(file.source, forge.changes(name, one))
+            for name, file in fetched.items()
+        }
         for one, _ in missing
     }
     any_trees = trees[missing[0][0].name]
@@ -109,9 +112,11 @@ def _forge_missing(
     def unpack(*names: str) -> None:
         for name in names:
             for target, _ in missing:
-                _tree(forge, fetched[name], target, console)
+                sources.ensure_tree(fetched[name], console, forge.changes(name, target))
 
     def make_compiler() -> Path:
+        if forge.host.compiler == "zig":
+            unpack(forge.host.source)
         shared = [any_trees[name] for name in _LIBRARIES]
         said = console.labelled("host compiler")
         return ensure_compiler(forge, any_trees[forge.host.source], shared, tools, said)
@@ -121,20 +126,19 @@ def _forge_missing(
         said = console.labelled("host libraries")
         ensure_libraries(forge, compiler(), any_trees, pool, said, launcher=order.launcher)
 
-    unpack(forge.host.source)
     with (
         JobServer(affordable_jobs()) as pool,
-        # binutils needs neither GCC's tree, which takes longer than all others, nor the libraries.
-        meanwhile(lambda: unpack("gcc")) as gcc,
+        # binutils needs neither the others' trees, of which GCC's takes longest, nor the libraries.
+        meanwhile(lambda: unpack("gcc", *forge.sources)) as all_trees,
         meanwhile(make_compiler) as compiler,
         meanwhile(make_libraries) as libraries,
     ):
 
         def before_gcc() -> None:
-            gcc()
+            all_trees()
             libraries()
 
-        unpack(*(name for name in fetched if name not in ("gcc", *_LIBRARIES)))
+        unpack("binutils")
         jobs = tuple(
             _Job(forge=forge, trees=trees[target.name], fetched=fetched, host=compiler(),
                  before_gcc=before_gcc, target=target, digest=digest, order=order)
@@ -200,19 +204,6 @@ def fetch_components(
     pinned = load_components(forge, host)
     fetched = fetch.fetch_all(pinned.values(), console, offline=offline, given=given)
     return dict(zip(pinned, fetched, strict=True))
-
-
-def _tree(forge: ForgeRecipe, fetched: Fetched, target: Target, console: Console) -> Path:
-    """One component's tree, patched for the target's toolchain."""
-    name = fetched.source.name
-    patches, skip = forge.patch_files(name, target), forge.skip.get(name, ())
-    return sources.ensure_tree(fetched, console, patches=patches, skip=skip)
-
-
-def _tree_path(forge: ForgeRecipe, fetched: Fetched, target: Target) -> Path:
-    name = fetched.source.name
-    patches, skip = forge.patch_files(name, target), forge.skip.get(name, ())
-    return sources.tree_path(fetched.source, patches=patches, skip=skip)
 
 
 def _forge_one(job: _Job, pool: JobServer, console: Console) -> None:

@@ -123,7 +123,7 @@ def toolchain_digest(forge: ForgeRecipe, target: Target, languages: tuple[str, .
     }
     decides = msgspec.to_builtins(forge)
     decides["host"] = forge.host.decides()
-    for name in ("pace", "skip", "patches", "patches_for", "languages"):
+    for name in ("pace", "skip", "empty", "patches", "patches_for", "languages"):
         del decides[name]
     row = [target.name, target.triple, target.gcc_configure, target.kernel_arch]
     row += [target.gcc_lib] if target.gcc_lib else []

@@ -7,6 +7,7 @@ import msgspec
 
 from gotoolforge import paths, recipe
 from gotoolforge.errors import RecipeError, UsageError
+from gotoolforge.sources import Changes
 from gotoolforge.tables import Row, load_table
 from gotoolforge.target import Target
 
@@ -83,6 +84,7 @@ class ForgeRecipe(Row, frozen=True):
     patches: dict[str, tuple[str, ...]]
     patches_for: dict[str, dict[str, tuple[str, ...]]]
     skip: dict[str, tuple[str, ...]]
+    empty: dict[str, tuple[str, ...]]
     host: Host
     libraries: Part
     binutils: Part
@@ -105,6 +107,14 @@ class ForgeRecipe(Row, frozen=True):
         files = (*self.patches.get(name, ()), *of_its_machine.get(name, ()))
         return tuple(paths.recipes_dir() / one for one in files)
 
+    def changes(self, name: str, target: Target) -> Changes:
+        """What is changed in the tree of one source for a target's toolchain."""
+        return Changes(
+            patches=self.patch_files(name, target),
+            skip=self.skip.get(name, ()),
+            empty=self.empty.get(name, ()),
+        )
+
     def all_patches(self) -> tuple[tuple[str, Path], ...]:
         """Every patch that the recipe names, with its source."""
         tables = (self.patches, *self.patches_for.values())
@@ -117,7 +127,7 @@ def load_recipe() -> ForgeRecipe:
     path = paths.recipes_dir() / "forge.toml"
     loaded = load_table(path, ForgeRecipe)
     patched = [name for name, _ in loaded.all_patches()]
-    for name in (*patched, *loaded.skip, loaded.host.source):
+    for name in (*patched, *loaded.skip, *loaded.empty, loaded.host.source):
         if name not in loaded.sources:
             what = f"{path}: {name!r} is not among its sources"
             raise RecipeError(what, hint="correct that file")

@@ -26,8 +26,10 @@ from gotoolforge.target import Target
 
 # GCC's own make rules: no documentation, and libraries in lib, not in lib64 or lib32. It has to be
 # part of $(MAKE), since the top-level Makefile clears MAKEOVERRIDES.
+# GCC's generators take the host's libiberty and libcpp (build_libsubdir): the build machine is the
+# host, so others of their own (see _xgcc) would be the same once more.
 _MAKE_WORDS = ("MULTILIB_OSDIRNAMES=", "INFO_DEPS=", "infodir=", "MAKEINFO=true", "TEXI2POD=true",
-               "POD2MAN=true")  # fmt: skip
+               "POD2MAN=true", "build_libsubdir=.")  # fmt: skip
 # GCC's largest sources, which it writes itself. make would come back to them when all others are
 # compiled, insn-recog.cc last of all, and one core would wait for it.
 _GENERATED = (
@@ -52,15 +54,9 @@ def library_stages(forge: ForgeRecipe, shop: Workshop) -> tuple[Stage, ...]:
                  f"--prefix={shop.host}", *forge.libraries.configure,
                  f"--with-gmp={shop.host}", f"--with-mpfr={shop.host}")  # fmt: skip
         configure = ("sh", f"{shop.seen_from(folder, name)}/configure", *flags)
-        stages.append(
-            Stage(
-                name=name,
-                folder=folder,
-                fresh=(folder,),
-                commands=_in(folder, host_env(forge, shop), configure, ("make",),
-                             ("make", "-j1", "install")),
-            )
-        )  # fmt: skip
+        commands = _in(folder, host_env(forge, shop), configure, ("make",),
+                       ("make", "-j1", "install"))  # fmt: skip
+        stages.append(Stage(name=name, folder=folder, fresh=(folder,), commands=commands))
     return _chained(stages, forge, shop)
 
 
@@ -119,13 +115,14 @@ def _xgcc(forge: ForgeRecipe, shop: Workshop, target: Target, languages: tuple[s
     )
     # The driver keeps its configure line (`gcc -v`), folders of this machine included.
     neutral = f"/^TOPLEVEL_CONFIGURE_ARGUMENTS=/s#{shop.root}#{NEUTRAL}#g"
+    once = "/^maybe-[a-z]*-build-lib[a-z]*: [a-z]/d"
     commands = (
         Command(argv=("mkdir", "-p", str(shop.sysroot / "include"), str(headers)), cwd=shop.work),
         *_in(
             folder,
             env,
             configure,
-            ("sed", "-i", neutral, "Makefile"),
+            ("sed", "-i", "-e", neutral, "-e", once, "Makefile"),
             _make(f"TARGET-gcc={_GENERATED}", "all-gcc"),
             _make("all-gcc"),
         ),

@@ -5,9 +5,11 @@ The toolchain is forged once for a store (CI keeps one in the user's cache folde
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -284,7 +286,7 @@ def test_the_cheap_stages_come_out_the_same_in_another_folder(prefix: Path, tmp_
 def test_a_further_target_is_told_what_the_host_can_do(prefix: Path, tmp_path: Path) -> None:
     forge, console = load_recipe(), Console(quiet=True)
     fetched = fetch_components(forge, console, offline=True)["binutils"]
-    tree = sources.ensure_tree(fetched, console, skip=forge.skip["binutils"])
+    tree = sources.ensure_tree(fetched, console, sources.Changes(skip=forge.skip["binutils"]))
     # A host that has forged nothing yet.
     host = tmp_path / "host"
     shutil.copytree(make_host(store.place()), host, ignore=shutil.ignore_patterns("answers", "lib"))
@@ -313,6 +315,25 @@ def test_a_further_target_is_told_what_the_host_can_do(prefix: Path, tmp_path: P
     assert made[0] == made[1]
     (answers,) = (host / "answers").iterdir()
     assert "alpine" not in answers.read_text()
+
+
+def test_what_the_recipe_empties_would_compile_to_nothing(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge, console = load_recipe(), Console(quiet=True)
+    fetched = fetch_components(forge, console, offline=True)["gcc"]
+    monkeypatch.setenv("GOTOOLFORGE_CACHE", str(tmp_path))
+    rest = ("[!g]*", "gcc/[!aM]*", "gcc/a[!n]*")
+    tree = sources.ensure_tree(fetched, console, sources.Changes(skip=rest))
+    emptied = [path for pattern in forge.empty["gcc"] for path in tree.glob(pattern)]
+    assert len(emptied) == 47
+    for path in emptied:
+        text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.DOTALL)
+        before, body = text.split("#if ENABLE_ANALYZER", 1)
+        assert {line.split(" ")[0] for line in before.splitlines()} <= {"", "#include", "#define"}
+        ends = [{"#if": 1, "#en": -1}.get(line[:3], 0) for line in body.strip().splitlines()]
+        # Only its last line ends it.
+        assert list(accumulate(ends)).index(-1) == len(ends) - 1, path
 
 
 @pytest.mark.long

@@ -130,7 +130,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     fetched = fetch.ensure_source(recipe.load_source("musl"), console)
     ours = sorted((paths.recipes_dir() / "patches" / "musl-1.2.5").glob("*.patch"))
     released = sources.ensure_tree(fetched, console)
-    patched = sources.ensure_tree(fetched, console, patches=tuple(ours))
+    patched = sources.ensure_tree(fetched, console, sources.Changes(patches=tuple(ours)))
     debian = base / "debian-tree"
     shutil.copytree(released, debian)
     options, _ = distro.private_lists(("trixie", "sid"))

@@ -1,17 +1,26 @@
 """The data in recipes/: every file loads, and what is wrong is refused with file and key."""
 
+import os
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 from gotoolforge import archive, evidence, paths, recipe, run, symptoms
+from gotoolforge.beside import ahead
 from gotoolforge.compilers import zig
-from gotoolforge.errors import FetchError, InterruptedRunError, RecipeError, UsageError
+from gotoolforge.errors import (
+    FetchError,
+    InterruptedRunError,
+    RecipeError,
+    StoreError,
+    UsageError,
+)
 from gotoolforge.policy import load_policy
 from gotoolforge.settings import Settings
 from gotoolforge.tables import load_table
@@ -108,22 +117,40 @@ def test_an_archive_that_climbs_out_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.tar", "x.whl"])
-def test_unpacking_ends_when_the_run_is_stopped(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_skipped_is_not_unpacked(name: str, tmp_path: Path) -> None:
     (tmp_path / "one").write_text("x")
     with tarfile.open(tmp_path / "x.tar", "w") as made, ZipFile(tmp_path / "x.whl", "w") as zipped:
-        for number in range(3):
-            made.add(tmp_path / "one", f"top/{number}")
-            zipped.write(tmp_path / "one", f"top/{number}")
-    archive.unpack(tmp_path / name, tmp_path / "whole")
-    assert len([*tmp_path.glob("whole/top/*")]) == 3
-    stopping = threading.Event()
-    stopping.set()
-    monkeypatch.setattr(run, "_stopping", stopping)
+        for inside in ("top/a", "top/b/c", "top/bc"):
+            made.add(tmp_path / "one", inside)
+            zipped.write(tmp_path / "one", inside)
+    archive.unpack(tmp_path / name, tmp_path / "out", skip=("b",))
+    found = {str(one.relative_to(tmp_path / "out")) for one in tmp_path.glob("out/**/[abc]*")}
+    assert found == {"top/a", "top/bc"}
+
+
+def test_a_stopped_run_does_not_finish_unpacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody ever writes into it, so nothing but the stop ends this.
+    os.mkfifo(tmp_path / "x.tar")
+    monkeypatch.setattr(run, "_stopping", threading.Event())
+    wait = ahead(lambda: archive.unpack(tmp_path / "x.tar", tmp_path / "out"))
+    while not (tmp_path / "out").exists():
+        time.sleep(0.01)
+    run.stop_all()
     with pytest.raises(InterruptedRunError):
-        archive.unpack(tmp_path / name, tmp_path / "cut")
-    assert not [*tmp_path.glob("cut/top/*")]
+        wait()
+
+
+def test_an_unpacking_that_breaks_down_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no memory >&2; kill -9 $$\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(StoreError, match=r"cannot unpack x.tar: exit code -9: no memory"):
+        archive.unpack(tmp_path / "x.tar", tmp_path / "out")
 
 
 RACE = """
