@@ -46,7 +46,7 @@ def unpack(archive: Path, folder: Path, skip: tuple[str, ...] = ()) -> None:
         return
     if not answer.out:
         what = f"cannot unpack {archive.name}: exit code {answer.code}: {answer.err.strip()[-300:]}"
-        raise StoreError(what)
+        raise StoreError(what, hint="is memory short? The same command then goes on")
     said = msgspec.json.decode(answer.out, type=_Refusal)
     kinds = {one.__name__: one for one in (FetchError, StoreError)}
     raise kinds[said.kind](said.what, hint=said.hint)

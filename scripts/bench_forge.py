@@ -25,9 +25,9 @@ from pathlib import Path
 
 import psutil
 
-from gotoolforge import fetch, sources, store
+from gotoolforge import sources, store
 from gotoolforge.console import Console
-from gotoolforge.forge.identity import load_components
+from gotoolforge.forge.build import fetch_components
 from gotoolforge.forge.manifest import load_manifest
 from gotoolforge.forge.recipe import load_recipe
 from gotoolforge.target import find_target
@@ -142,13 +142,12 @@ def plain_sequence(place: Path) -> float:
     """The seconds that the same work takes by configure and make alone."""
     os.environ["GOTOOLFORGE_CACHE"] = str(place)
     forge, console = load_recipe(), Console(quiet=True)
-    fetched = fetch.fetch_all(load_components(forge).values(), console, offline=True)
     target = find_target("amd64")
-    patches = {name: forge.patch_files(name, target) for name in forge.sources}
     trees = {
-        name: sources.ensure_tree(one, console, sources.Changes(patches=patches[name]))
-        for one in fetched
-        for name in (one.source.name,)
+        name: sources.ensure_tree(
+            one, console, sources.Changes(patches=forge.patch_files(name, target))
+        )
+        for name, one in fetch_components(forge, console, offline=True).items()
     }
     work = place / "plain"
     work.mkdir()
