@@ -180,7 +180,6 @@ def _stage(output: Output) -> Iterator[Path]:
         return
     with _writing(output.folder):
         output.folder.mkdir(parents=True, exist_ok=True)
-        store.sweep_scratch(output.folder)
         staged = store.scratch_dir(near=output.folder)
         scratch = staged.__enter__()
     try:

@@ -5,13 +5,15 @@ downloads/SHA256-NAME              fetched files, known by their content
 gocache/DIGEST/                    Go's build cache, one for each toolchain
 zig/                               zig's own cache, shared by all targets
 logs/                              what builds said
-tmp/                               work in progress; swept when its owner is gone
+tmp/                               work in progress; what a killed run left is swept by the next
 """
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,9 @@ from gotoolforge import jsontext, paths
 from gotoolforge.errors import StoreError
 
 _DIGEST_CHARS = 16
+_SCRATCH = ".gotoolforge-"
+# Seconds after which a scratch folder that nobody holds was left by a killed run.
+_HELD_AFTER = 60
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -130,20 +135,55 @@ def is_locked(name: str) -> bool:
 
 @contextmanager
 def scratch_dir(near: Path | None = None) -> Iterator[Path]:
-    """A temporary folder that is gone afterwards; `near` keeps it on that folder's file system."""
+    """A temporary folder that is gone afterwards; `near` keeps it on that folder's file system.
+
+    What killed runs left beside it is removed first.
+    """
     import tempfile
 
     base = near if near is not None else ensure_dir(place("tmp"))
+    _sweep(base)
     try:
-        made = Path(tempfile.mkdtemp(prefix=f".gotoolforge-{os.getpid()}-", dir=base))
+        made = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=base))
     except OSError as error:
         if near is not None or error.errno not in _READ_ONLY:
             raise
         raise _unwritable(base, error) from error
+    handle = os.open(made, os.O_RDONLY)
     try:
+        _flock(handle)
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        os.close(handle)
+
+
+def _sweep(base: Path) -> None:
+    """Remove the scratch folders that nobody holds: a number of a process would mean another one
+    in the next container that shares the store."""
+    for left in base.glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            # One that was only just made may not be held yet.
+            if time.time() - left.stat().st_mtime < _HELD_AFTER:
+                continue
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                if _flock(handle):
+                    shutil.rmtree(left)
+            finally:
+                os.close(handle)
+
+
+def _flock(handle: int) -> bool:
+    """Hold that folder until its handle is closed or the process ends; whether it is ours now.
+
+    A file system that cannot lock says no each time: nothing is swept there.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def publish(made: Path, final: Path) -> None:
@@ -154,12 +194,3 @@ def publish(made: Path, final: Path) -> None:
     except OSError:
         if not final.is_dir():
             raise
-
-
-def sweep_scratch(folder: Path) -> None:
-    """Remove scratch folders in `folder` whose makers are no longer running."""
-    for left in folder.glob(".gotoolforge-*-*"):
-        owner = left.name.split("-")[1]
-        if owner.isdigit() and not Path("/proc", owner).exists() and Path("/proc/self").exists():
-            with contextlib.suppress(OSError):
-                shutil.rmtree(left)

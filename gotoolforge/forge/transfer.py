@@ -145,7 +145,8 @@ def _plain(file: Path, scratch: Path) -> Path:
         return file
     import zstandard
 
-    plain = scratch / file.name.removesuffix(".zst")
+    # Its content says what it is, and its name is what an error will say.
+    plain = scratch / file.name
     unsqueeze = zstandard.ZstdDecompressor(max_window_size=1 << _ZSTD_WINDOW)
     try:
         with file.open("rb") as source, plain.open("wb") as sink:

@@ -469,7 +469,7 @@ def test_a_cut_export_is_named_and_how_to_get_a_whole_one_is_said(
     file = tmp_path / f"cut{suffix}"
     transfer.export_toolchain(prefix, file, quiet)
     os.truncate(file, file.stat().st_size // 2)
-    with pytest.raises(ToolchainError, match=r"cut\.tar.* is not a whole archive") as caught:
+    with pytest.raises(ToolchainError, match=r"cut\.tar\.\w+ is not a whole archive") as caught:
         transfer.import_toolchain(file, quiet)
     assert "export it again" in str(caught.value.hint)
     assert not [*(own_store / "toolchains").glob("*")]
