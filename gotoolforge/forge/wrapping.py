@@ -38,7 +38,10 @@ def wrap_compiler(
         'if [ "$FORGE_HEADERS" ] && [ $does = compiles ]; then\n'
         f'header=$(sh {precompile} "$0" "$@")\n'
         # Whatever is wrong with it, the source can be compiled without.
-        f'[ "$header" ] && {quote(words)} -include "$header" "$@" 2>/dev/null && exit\n'
+        f'if [ "$header" ] && {quote(words)} -include "$header" "$@" 2>/dev/null; then\n'
+        # A list of what it depends on would name the header, which is not where ccache may put it.
+        'last=; for word; do [ "$last" != -MF ] || : > "$word"; last=$word; done; exit\n'
+        "fi\n"
         "fi\n"
         f'[ $does = links ] || exec {quote(words)} "$@"\n'
         f'exec {quote(link)} "$@" {quote([str(one) for one in libraries])}\n'

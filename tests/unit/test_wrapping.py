@@ -29,7 +29,10 @@ def test_a_wrapped_compiler_links_static_programs_and_compiles_as_told(tmp_path:
 _PRECOMPILER = """\
 echo "$@" >> SAID
 for word; do
-  case $previous in -o) echo made > "$word";; -include) grep -q broken.h "$word" && exit 1;; esac
+  case $previous in
+  -o | -MF) echo made > "$word";;
+  -include) grep -q broken.h "$word" && exit 1;;
+  esac
   previous=$word
 done
 exit 0
@@ -62,6 +65,7 @@ def test_the_headers_with_which_sources_begin_are_compiled_once(tmp_path: Path) 
     plain = begun_with("config.h", "system.h", "coretypes.h", "tm.h")
     (first,) = compiled(plain, "-DA=b c")
     assert "-include" not in first
+    assert (tmp_path / "x.d").read_text() == "made\n"
     made, used = compiled(plain, "-DA=b c")
     (header,) = folder.glob("*.h")
     assert (
@@ -70,6 +74,9 @@ def test_the_headers_with_which_sources_begin_are_compiled_once(tmp_path: Path) 
     )
     assert f"-c -DA=b c -x c++-header {header} -o {header}.new" in made
     assert f"-include {header} -c -DA=b c -o x.o -MT x.o -MF x.d gcc/x.cc" in used
+    # ccache would bring what names the header to where it is not.
+    assert (tmp_path / "x.d").read_text() == ""
+    assert (tmp_path / "x.o").read_text() == "made\n"
     (again,) = compiled(plain, "-DA=b c")
     assert again == used
     # Other options, or something before the includes: another header, or none.
