@@ -62,7 +62,11 @@ def _add_making(verbs: "argparse._SubParsersAction[CommandParser]") -> None:
     verb.add_argument(
         "--host-compiler", metavar="NAME", help="of its own programs: zig, machine or forged"
     )
-    verb.add_argument("--ccache", action="store_true", help="keep compiled objects in ccache(1)")
+    verb.add_argument(
+        "--ccache", action=argparse.BooleanOptionalAction,
+        help="keep compiled objects in ccache(1); default: for several targets of one family, "
+        "if it is there",
+    )  # fmt: skip
     verb.add_argument("--keep", action="store_true", help="keep the build folders")
     verb.add_argument("--json", action="store_true", help="targets and prefixes, as JSON on stdout")
     add_volume(verb)

@@ -27,6 +27,7 @@ from gotoolforge.forge.jobserver import JobServer, affordable_jobs
 from gotoolforge.forge.manifest import Component, Manifest, Patch
 from gotoolforge.forge.pace import remember_pace
 from gotoolforge.forge.recipe import LANGUAGES, ForgeRecipe, compiled_by, load_recipe
+from gotoolforge.forge.sharing import family, uses_ccache
 from gotoolforge.forge.stages import target_stages
 from gotoolforge.forge.work import Timing
 from gotoolforge.target import Target, default_target
@@ -40,7 +41,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be forged, and how: as many targets as share the machine at once.
 
     `forge` is the recipe, if it is not the house's own; `ccache` puts that program before the host
-    compiler.
+    compiler, by default where the machine has it and two of the targets are of one family.
     """
 
     targets: tuple[Target, ...]
@@ -49,7 +50,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = False
     given: tuple[Path, ...] = ()
     forge: ForgeRecipe | None = None
-    ccache: bool = False
+    ccache: bool | None = None
 
     @property
     def launcher(self) -> str:
@@ -85,6 +86,8 @@ def forge_toolchains(order: Order, console: Console) -> tuple[Path, ...]:
     missing = [job for job in jobs if not is_forged(toolchain_dir(*job))]
     if missing:
         _require_tools((*_TOOLS, "ccache") if order.ccache else _TOOLS)
+        shared = uses_ccache(order.ccache, [target for target, _ in missing], console)
+        order = msgspec.structs.replace(order, ccache=shared)
         tools = _tools_before_gcc(order, forge, console)
         fetched = fetch_components(forge, console, offline=order.offline, given=order.given)
         _forge_missing(order, forge, fetched, missing, tools, console)
@@ -149,17 +152,23 @@ def _forge_missing(
 
 def _forge_side_by_side(jobs: tuple[_Job, ...], pool: JobServer, console: Console) -> None:
     """Two at a time: while one configures, which is one process after another, or links cc1, the
-    other compiles. The pool keeps their jobs within the machine's."""
+    other compiles. The pool keeps their jobs within the machine's. With ccache those of one family
+    go one after another, since it knows only what is finished."""
     failed: list[ToolchainError] = []
 
-    def one(job: _Job) -> None:
-        said = console.labelled(job.target.name) if len(jobs) > 1 else console
-        try:
-            _forge_one(job, pool, said)
-        except ToolchainError as error:
-            failed.append(error)
+    def in_turn(some: tuple[_Job, ...]) -> None:
+        for job in some:
+            said = console.labelled(job.target.name) if len(jobs) > 1 else console
+            try:
+                _forge_one(job, pool, said)
+            except ToolchainError as error:
+                failed.append(error)
 
-    side_by_side(jobs, one)
+    families: dict[str, tuple[_Job, ...]] = {}
+    for job in jobs:
+        name = family(job.target) if job.order.ccache else job.target.name
+        families[name] = (*families.get(name, ()), job)
+    side_by_side(tuple(families.values()), in_turn)
     if failed:
         raise _of_all(failed, len(jobs))
 

@@ -258,7 +258,7 @@ print(host)
 def make_host(place: Path, *launcher: str, **env: str) -> Path:
     """The host compiler and its libraries, made in a store that has only what was downloaded."""
     for shared in ("downloads", "zig"):
-        if not (place / shared).exists():
+        if place != store.place() and not (place / shared).exists():
             store.ensure_dir(place)
             (place / shared).symlink_to(store.place(shared))
     done = subprocess.run(
@@ -350,6 +350,30 @@ def test_ccache_makes_the_same_and_knows_it_the_second_time(prefix: Path, tmp_pa
     stats = dict(line.split("\t") for line in said.stdout.splitlines())
     hits = int(stats["direct_cache_hit"]) + int(stats["preprocessed_cache_hit"])
     assert hits > int(stats["cache_miss"]) * 0.9
+
+
+@pytest.mark.long
+def test_two_of_one_family_share_what_is_alike_and_are_what_they_are_alone(
+    tool: Run, tmp_path: Path
+) -> None:
+    assert shutil.which("ccache"), "scripts/test --run-long installs it"
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    for place in (together, alone):
+        place.mkdir()
+        (place / "downloads").symlink_to(store.place("downloads"))
+    words = ("toolchain", "build", "--languages", "c")
+    both = tool(*words, "armv6", "armv5", GOTOOLFORGE_CACHE=str(together),
+                CCACHE_DIR=str(tmp_path / "ccache"))  # fmt: skip
+    one = tool(*words, "armv5", GOTOOLFORGE_CACHE=str(alone))
+    assert (both.returncode, one.returncode) == (0, 0), both.stderr + one.stderr
+    first, second = (Path(line) for line in both.stdout.split())
+    plain = Path(one.stdout.strip())
+    assert json.loads((second / "files.json").read_text()) == json.loads(
+        (plain / "files.json").read_text()
+    )
+    spent = [load_manifest(made).cpu_seconds["xgcc"] for made in (first, second, plain)]
+    # Not how long it takes, but that most of GCC was not compiled again.
+    assert spent[1] < 0.6 * min(spent[0], spent[2]), spent
 
 
 def test_the_machines_gcc_compiles_static_programs_that_name_no_folder(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ FLOORS = [
      "compilers.imported"},
     {"cgo", "gobuild"},
     {"forge.recipe", "forge.jobserver", "forge.resume", "forge.manifest"},
-    {"forge.workshop", "forge.identity", "forge.wrapping"},
+    {"forge.workshop", "forge.identity", "forge.wrapping", "forge.sharing"},
     {"forge", "forge.host_zig", "forge.host_gcc", "forge.stages", "forge.progress",
      "forge.probe"},
     {"forge.work"},

@@ -30,6 +30,7 @@ from gotoolforge.forge.recipe import (
     load_recipe,
 )
 from gotoolforge.forge.resume import forget_unfinished
+from gotoolforge.forge.sharing import uses_ccache
 from gotoolforge.forge.stages import library_stages, target_stages
 from gotoolforge.forge.work import Worker
 from gotoolforge.forge.workshop import Stage, Workshop
@@ -217,6 +218,27 @@ def test_ccache_stands_before_the_host_compiler_and_changes_no_digest(tmp_path: 
         "PATH", "CCACHE_COMPILERCHECK", "CCACHE_COMPILERTYPE"}  # fmt: skip
     assert str(env["PATH"]).startswith(f"{shop.host}/ccache:{shop.host}/bin:")
     assert env["CCACHE_COMPILERCHECK"] == "string:x"
+
+
+def test_ccache_is_used_unasked_where_two_targets_are_of_one_family_and_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    quiet, loud = Console(quiet=True), Console()
+    strangers = [find_target(one) for one in ("amd64", "arm64", "armv5")]
+    relatives = [*strangers, find_target("armv7")]
+    assert not uses_ccache(None, strangers, loud)
+    assert not uses_ccache(False, relatives, loud)
+    assert not capsys.readouterr().err
+    assert not uses_ccache(None, relatives, loud)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "armv5-alpine-musleabi and armv7-alpine-musleabihf would share" in said
+    assert "install ccache" in said
+    (tmp_path / "ccache").touch(mode=0o755)
+    assert uses_ccache(None, relatives, quiet)
+    assert not uses_ccache(None, strangers, quiet)
+    assert not uses_ccache(False, relatives, quiet)
+    assert uses_ccache(True, strangers, quiet)
 
 
 def test_a_stage_waits_for_what_others_make(tmp_path: Path) -> None:
