@@ -99,6 +99,11 @@ def launched(shop: Workshop) -> dict[str, str]:
         # The compiler is a script, which names this store; what it runs is known by its digest.
         "CCACHE_COMPILERCHECK": f"string:{shop.host.name}",
         "CCACHE_COMPILERTYPE": shop.compiler_type,
+        # Whatever its owner's settings are: the wrapper's lists of dependencies are not for ccache
+        # to go by, and what is made must be what is made without it.
+        "CCACHE_NODEPEND": "1",
+        "CCACHE_SLOPPINESS": "",
+        "CCACHE_BASEDIR": "",
     }
 
 
