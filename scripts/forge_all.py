@@ -21,6 +21,7 @@ from typing import Any
 from gotoolforge.forge.identity import toolchain_digest
 from gotoolforge.forge.manifest import load_manifest
 from gotoolforge.forge.recipe import load_recipe
+from gotoolforge.forge.sharing import family
 from gotoolforge.target import Target, find_target, load_targets
 
 RECORD = Path(__file__).parent.parent / "recipes" / "forged.toml"
@@ -49,7 +50,8 @@ def _forge(target: Target) -> dict[str, Any]:
     row: dict[str, Any] = {"target": target.name, "date": time.strftime("%Y-%m-%d"),
                            "digest": digest}  # fmt: skip
     words = [sys.executable, "-m", "gotoolforge", "toolchain", "build", target.name]
-    words += ["--ccache"] if shutil.which("ccache") else []
+    relatives = [one for one in load_targets() if family(one) == family(target)]
+    words += ["--ccache"] if len(relatives) > 1 and shutil.which("ccache") else []
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=None, text=True)
     if done.returncode:
         return {**row, "result": "failed", "why": _last_error(target, words)}

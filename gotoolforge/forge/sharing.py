@@ -1,6 +1,6 @@
 """What targets of one family share: GCC for one is, file for file, nearly what it is for the next.
 
-Arm 5, 6 and 7, the MIPS, the x86: what the preprocessor gives alike is compiled once, by ccache(1).
+Arm 5, 6 and 7, the MIPS: what the preprocessor gives alike is compiled once, by ccache(1).
 """
 
 from collections import Counter
@@ -13,8 +13,10 @@ from gotoolforge.target import Target
 
 
 def family(target: Target) -> str:
-    """The family of a target: GCC's files for its machine are those of the others in it."""
-    return target.kernel_arch
+    """The family of a target, whose others differ from it by GCC's defaults only. x86_64 and i686
+    are two: GCC for the first decides when it runs what GCC for the second has been told.
+    """
+    return target.elf.machine
 
 
 def uses_ccache(asked: bool | None, targets: Sequence[Target], console: Console) -> bool:

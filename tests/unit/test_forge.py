@@ -226,7 +226,7 @@ def test_ccache_is_used_unasked_where_two_targets_are_of_one_family_and_it_is_th
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     quiet, loud = Console(quiet=True), Console()
-    strangers = [find_target(one) for one in ("amd64", "arm64", "armv5")]
+    strangers = [find_target(one) for one in ("amd64", "386", "arm64", "armv5")]
     relatives = [*strangers, find_target("armv7")]
     assert not uses_ccache(None, strangers, loud)
     assert not uses_ccache(False, relatives, loud)
