@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """What forging costs: stages, sizes, a further target, and the plain sequence beside it.
 
-    scripts/bench_forge.py [--further TARGET ... [--ccache]] [--host-compiler NAME] [--plain]
+    scripts/bench_forge.py [--further TARGET] [--host-compiler NAME] [--plain]
 
-Forges x86_64 (C and C++) in an empty store from files already downloaded. --further forges other
-targets after it, one by one, which share the host compiler and libraries, and with --ccache what is
-compiled alike for those of one family. --host-compiler forges x86_64 once
+Forges x86_64 (C and C++) in an empty store from files already downloaded. --further forges another
+target after it, which shares the host compiler and libraries. --host-compiler forges x86_64 once
 more, in a store of its own, with that host compiler in place of the recipe's. --plain runs the
 sequence of musl-cross-make by hand in whole trees of the same sources (the forge leaves out what
 nobody uses), with the machine's g++ at -O2 as host compiler, and gives the ratios. Takes half an
@@ -71,20 +70,17 @@ xgcc="$PWD/obj_gcc/gcc/xgcc -B$PWD/obj_gcc/gcc"
 def main() -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--further", metavar="TARGET", nargs="+", default=[])
-    parser.add_argument("--ccache", action="store_true")
+    parser.add_argument("--further", metavar="TARGET")
     parser.add_argument("--host-compiler", metavar="NAME")
     parser.add_argument("--plain", action="store_true")
     parsed = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=store.place()) as folder:
         place = store_in(Path(folder) / "one")
         ways = {"first target, x86_64": forge("amd64", place, "first target, x86_64")}
-        os.environ["CCACHE_DIR"] = str(Path(folder) / "ccache")
-        flags = ("--ccache",) if parsed.ccache else ()
-        for name in parsed.further:
-            further = forge(name, place, f"further target, {name}", *flags)
+        if parsed.further:
+            further = forge(parsed.further, place, f"further target, {parsed.further}")
             ratio = further / ways["first target, x86_64"]
-            print(f"| {name} beside the first | {ratio:.2f} of it | |")
+            print(f"| further beside first | {ratio:.2f} of it | |")
         if name := parsed.host_compiler:
             words = f"first target, host compiler {name}"
             other = store_in(Path(folder) / "other")
