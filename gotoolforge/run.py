@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -97,12 +97,27 @@ def stream(command: Command, on_line: Callable[[str], None]) -> int:
 
 
 class Streamed:
-    """A running command whose lines (of either stream) are handed on at once, by a thread."""
+    """A running command whose lines (of either stream) are handed on at once, by a thread.
+
+    It ends with this process, by SIGKILL too.
+    """
 
     def __init__(self, command: Command, on_line: Callable[[str], None]) -> None:
-        self._child = _start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self._pump = threading.Thread(target=_hand_on, args=(self._child, on_line), daemon=True)
+        self._child = _start(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=ending_with_parent(),
+        )  # fmt: skip
+        self._failed: Exception | None = None
+        self._pump = threading.Thread(target=self._hand_on, args=(on_line,), daemon=True)
         self._pump.start()
+
+    def _hand_on(self, on_line: Callable[[str], None]) -> None:
+        try:
+            _hand_on(self._child, on_line)
+        except Exception as error:
+            self._failed = error
+            # A full pipe would hold the command for ever.
+            _hand_on(self._child, lambda _line: None)
 
     @property
     def pid(self) -> int:
@@ -118,12 +133,25 @@ class Streamed:
         """Send it a signal."""
         self._child.send_signal(number)
 
+    def ended(self, seconds: float) -> bool:
+        """Whether it ends within so many seconds."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(seconds)
+        return not self.alive
+
     def wait(self) -> int:
-        """Its exit code, when it has ended and all its lines were handed on."""
+        """Its exit code, when it has ended and all its lines were handed on.
+
+        Raises what handing on a line raised, if it did; those after it were dropped.
+        """
 
         def end() -> int:
             code = self._child.wait()
             self._pump.join()
+            assert self._child.stdout is not None
+            self._child.stdout.close()
+            if self._failed is not None:
+                raise self._failed
             return code
 
         return _until_end(self._child, end)
@@ -246,10 +274,13 @@ def _start(
     stdout: int | IO[bytes],
     stderr: int | IO[bytes],
     stdin: int = subprocess.DEVNULL,
+    preexec_fn: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
     refuse_when_stopping()
     # A process group of its own, so that an end reaches the compilers behind `go build` too.
-    child = _spawn(command, stdin=stdin, stdout=stdout, stderr=stderr, process_group=0)
+    child = _spawn(
+        command, stdin=stdin, stdout=stdout, stderr=stderr, process_group=0, preexec_fn=preexec_fn
+    )
     with _lock:
         _alive.add(child)
     return child

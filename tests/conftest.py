@@ -42,6 +42,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             wanted = all_but_long or config.getoption(f"--run-{flag}")
             if item.get_closest_marker(flag) and not wanted:
                 item.add_marker(pytest.mark.skip(reason=f"needs --run-{flag}"))
+        # What forges may wait for another who does; all else is bound by pyproject.toml.
+        for flag, seconds in {"long": 4 * 3600, "forge": 2700}.items():
+            if item.get_closest_marker(flag):
+                item.add_marker(pytest.mark.timeout(seconds))
+                break
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ MOST = 65536
 _ENV = {"BPFTRACE_MAP_KEYS_MAX": str(MOST), "BPFTRACE_STRLEN": "200"}
 # PROC_PID_INIT_INO of <linux/proc_ns.h>: the namespace whose process numbers the kernel tells.
 _HOSTS_PROCESSES = 0xEFFFFFFC
-_START_SECONDS = 180
+_LIMIT_SECONDS = 180
 # It looks for SIGUSR1 when it was left in peace for a tenth of a second.
 _PATIENCE = 0.3
 
@@ -62,7 +62,6 @@ tracepoint:raw_syscalls:sys_enter /@own[pid]/ {{
     @s[pid, @gen[pid], args->id, $place] = ustack(perf, 24);
   }}
 }}
-END {{ clear(@own); clear(@gen); clear(@seen); clear(@ready); }}
 """
 
 
@@ -77,7 +76,7 @@ def available() -> str:
         return "this is a container with process numbers of its own, and eBPF tells the host's"
     probe = "tracepoint:raw_syscalls:sys_enter { exit(); }"
     try:
-        said = run.ask(Command(argv=(*_ALONE, "bpftrace", "-e", probe)), seconds=_START_SECONDS)
+        said = run.ask(Command(argv=(*_ALONE, "bpftrace", "-e", probe)), seconds=_LIMIT_SECONDS)
     except TimeoutError as error:
         return str(error)
     if said.code == 0:
@@ -108,7 +107,7 @@ class Watching:
 
     def wait(self) -> bool:
         """Until every probe is there: it answers only then. False if that does not come to be."""
-        limit = time.monotonic() + _START_SECONDS
+        limit = time.monotonic() + _LIMIT_SECONDS
         patience = _PATIENCE
         while not self._ready and self._program.alive and time.monotonic() < limit:
             self.ask()
@@ -123,10 +122,26 @@ class Watching:
         if self._program.alive and _hears(self._program.pid):
             self._program.signal(signal.SIGUSR1)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still watches."""
+        return self._program.alive
+
     def end(self) -> int:
-        """Have it print all and end; its exit code."""
+        """Have it print all and end; its exit code (negative: a signal).
+
+        bpftrace looks for SIGINT only when a signal interrupts its wait for events, so that one
+        which comes while it prints is as good as lost (0.17): whatever comes next reminds it.
+        """
         if self._program.alive:
             self._program.signal(signal.SIGINT)
+        limit = time.monotonic() + _LIMIT_SECONDS
+        patience = _PATIENCE
+        while not self._program.ended(patience):
+            self.ask()
+            patience *= 1.5
+            if time.monotonic() > limit:
+                self._program.signal(signal.SIGKILL)
         return self._program.wait()
 
 

@@ -71,13 +71,19 @@ class Watcher:
                 raise ToolchainError(what, hint=hint)
             self._news = self._tick = time.monotonic()
             limit = self._tick + (seconds or math.inf)
-            while Path(f"/proc/{self.pid}/exe").exists() and time.monotonic() < limit:
+            quiet = False
+            while self._runs() and watching.alive and time.monotonic() < limit and not quiet:
                 watching.ask()
                 time.sleep(_STEP)
-                if self.tick(time.monotonic()):
-                    return
+                quiet = self.tick(time.monotonic())
         finally:
-            watching.end()
+            said = watching.end()
+        if said:
+            what = f"bpftrace ended with {said}: what was called is not known to the end"
+            raise ToolchainError(what, hint=hint)
+
+    def _runs(self) -> bool:
+        return Path(f"/proc/{self.pid}/exe").exists()
 
     def tick(self, now: float) -> bool:
         """Some time has passed: tell of what is new outside the profile. True if it is quiet."""

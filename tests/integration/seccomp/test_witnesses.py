@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from gotoolforge.seccomp import ebpf
 from gotoolforge.seccomp.compare import compare
 from gotoolforge.seccomp.listing import list_calls
 from gotoolforge.seccomp.trace import Trace, load_trace
@@ -35,6 +39,49 @@ def test_a_witness_follows_children_and_names_first_stacks(
     assert "brk" not in trace.names
     assert trace.own.calls["futex"].stack[0] == "runtime.futex"
     assert compare(list_calls(built("children")), (trace,)).missed == ()
+
+
+@pytest.fixture
+def ticking() -> Iterator[int]:
+    """A process that starts another one many times a second."""
+    with subprocess.Popen(["sh", "-c", "while sleep 0.05; do :; done"]) as child:
+        yield child.pid
+        child.kill()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.15, 0.2])
+def test_bpftrace_ends_when_it_is_told_to_while_it_prints(delay: float, ticking: int) -> None:
+    able("ebpf")
+    lines: list[str] = []
+    watching = ebpf.Watching(ticking, lines.append)
+    assert watching.wait()
+    watching.ask()
+    time.sleep(delay)
+    assert watching.end() == 0, lines
+    assert any(line.startswith("@n[") for line in lines)
+
+
+@pytest.mark.parametrize("killed", ["bpftrace", "gotoolforge"])
+def test_neither_of_a_watch_outlives_the_other(killed: str, ticking: int, tmp_path: Path) -> None:
+    able("ebpf")
+    profile = tmp_path / "p.json"
+    profile.write_text('{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}')
+    words = [sys.executable, "-m", "gotoolforge", "seccomp", "watch", "--pid", str(ticking)]
+    with subprocess.Popen([*words, "--profile", profile], stderr=subprocess.PIPE) as watch:
+        try:
+            assert watch.stderr is not None
+            said = iter(watch.stderr)
+            assert any(b"outside the profile" in line for line in said)
+            (bpftrace,) = psutil.Process(watch.pid).children()
+            (bpftrace if killed == "bpftrace" else watch).kill()
+            last = b"".join(said)
+            bpftrace.wait(60)
+        finally:
+            watch.kill()
+    if killed == "bpftrace":
+        assert watch.returncode == 14
+        assert b"bpftrace ended with -9" in last
+        assert b"--with strace" in last
 
 
 def test_ebpf_and_notify_see_the_whole_stack(built: Build, tool: Run, tmp_path: Path) -> None:
