@@ -100,16 +100,14 @@ def upstreams_tree(folder: Path) -> Path:
 
 def write_manual(doc: Path, genhooks: Path) -> None:
     """tm.texi.in with a place for every hook, and tm.texi as genhooks makes it of that."""
-    asks, said = doc / "tm.texi.in", ""
-    text = "@c The manual of GCC's hooks.\n"
+    asks, text = doc / "tm.texi.in", "@c The manual of GCC's hooks.\n"
     while True:
         asks.write_text(text)
         done = subprocess.run([genhooks, "-d", asks], capture_output=True, text=True)
         if done.returncode == 0:
             break
-        said = done.stderr
-        wanted = re.search(r"No place specified to document hook (\S+)", said)
-        assert wanted, said
+        wanted = re.search(r"No place specified to document hook (\S+)", done.stderr)
+        assert wanted, done.stderr
         text += f"\n@hook {wanted[1]}\n"
     assert text.count("@hook") > 300
     (doc / "tm.texi").write_text(done.stdout)
